@@ -1,0 +1,209 @@
+// Package identity says who makes a request and what they may do: accounts,
+// access keys, principals, and the decision.
+//
+// [Authority] is the one place that answers both questions for every AWS
+// request, and its answer is no unless a rule says yes. In [Open] mode a
+// request must carry credentials in the right shape, but they are not checked;
+// in [Strict] mode they are verified. A key that is disabled or deleted is
+// refused from the next request on.
+//
+// [Keys] is the set of access keys, an event log's state; [Keystore] holds the
+// root key under which their secrets, and whatever else must not be read or
+// forged, are sealed. Nothing here prints or logs a secret: [Secret] cannot.
+//
+// What it does not do yet: policies, roles and session tokens. [Decide] is where
+// policies come in.
+package identity
+
+import (
+	"net/http"
+	"strings"
+
+	"thalweg/internal/arn"
+	"thalweg/internal/awsapi"
+	"thalweg/internal/clock"
+	"thalweg/internal/sigv4"
+)
+
+// Secret is a secret access key; every way of printing it gives "[redacted]".
+type Secret = sigv4.Secret
+
+// Mode says whether credentials are checked.
+type Mode uint8
+
+const (
+	// Strict verifies every signature. It is the zero Mode.
+	Strict Mode = iota
+	// Open accepts any credentials. It is for servers that only this machine
+	// reaches.
+	Open
+)
+
+// Config is what an [Authority] is made of. Every field is needed.
+type Config struct {
+	Mode  Mode
+	Clock clock.Clock
+	Keys  *Keys
+	// Account is that of an open request whose credentials name none: 12 digits.
+	Account string
+	// Region is that of an open request whose credentials name none.
+	Region string
+}
+
+// Authority authenticates and authorises AWS requests. It is safe for
+// concurrent use.
+type Authority struct {
+	cfg      Config
+	verifier *sigv4.Verifier
+}
+
+var _ awsapi.Auth = (*Authority)(nil)
+
+// New returns an Authority.
+func New(cfg Config) *Authority {
+	return &Authority{cfg: cfg, verifier: sigv4.NewVerifier(cfg.Clock, cfg.Keys)}
+}
+
+// Authenticate says who makes the request, whose whole body is given. service is
+// the signing name of the service that the request goes to. It fills Account,
+// Region, AccessKeyID and PrincipalARN.
+func (u *Authority) Authenticate(r *http.Request, service string, body []byte) (awsapi.Caller, *awsapi.Error) {
+	a, err := sigv4.Parse(r)
+	if err != nil {
+		return awsapi.Caller{}, wireError(err, service)
+	}
+	if u.cfg.Mode == Open {
+		return u.believe(r, &a, service)
+	}
+	if err := u.verifier.Verify(r, &a, body, &sigv4.Rules{Service: service}); err != nil {
+		return awsapi.Caller{}, wireError(err, service)
+	}
+	// Tokens belong to temporary credentials, which nothing here hands out.
+	key, ok := u.cfg.Keys.Get(a.AccessKeyID)
+	if !ok || key.State != Enabled || a.Token != "" {
+		return awsapi.Caller{}, wireError(sigv4.Unrecognized(), service)
+	}
+	if !validRegion(a.Region) {
+		return awsapi.Caller{}, badRegion(a.Region, service)
+	}
+	if account := hostAccount(r.Host); account != "" && account != key.Account {
+		return awsapi.Caller{}, wireError(&sigv4.Error{Code: sigv4.AccessDenied,
+			Message: "The account in the host name, " + account + ", is not the account of the credentials."}, service)
+	}
+	return awsapi.Caller{Account: key.Account, Region: a.Region, AccessKeyID: key.ID, PrincipalARN: key.PrincipalARN}, nil
+}
+
+// believe takes the credentials of an open request at their word: an access key
+// of 12 digits is the account, a known key has its own, the host name may tell
+// it, and else there is the configured one.
+func (u *Authority) believe(r *http.Request, a *sigv4.Auth, service string) (awsapi.Caller, *awsapi.Error) {
+	c := awsapi.Caller{Account: u.cfg.Account, Region: u.cfg.Region, AccessKeyID: a.AccessKeyID}
+	if a.Region != "" {
+		if !validRegion(a.Region) {
+			return awsapi.Caller{}, badRegion(a.Region, service)
+		}
+		c.Region = a.Region
+	}
+	if IsAccount(a.AccessKeyID) {
+		c.Account = a.AccessKeyID
+	} else if key, ok := u.cfg.Keys.Get(a.AccessKeyID); ok {
+		c.Account, c.PrincipalARN = key.Account, key.PrincipalARN
+	} else if account := hostAccount(r.Host); account != "" {
+		c.Account = account
+	}
+	if c.PrincipalARN == "" {
+		c.PrincipalARN = PrincipalARN(c.Account, Root)
+	}
+	return c, nil
+}
+
+// Authorize says whether the caller may do the action ("kinesis:PutRecord") to
+// the resource, an ARN or "*" where the request names none.
+func (u *Authority) Authorize(c awsapi.Caller, action, resource string) *awsapi.Error {
+	if Decide(c.PrincipalARN, c.Account, action, resource) {
+		return nil
+	}
+	service, _, _ := strings.Cut(action, ":")
+	return wireError(&sigv4.Error{Code: sigv4.AccessDenied, Message: "User: " + c.PrincipalARN +
+		" is not authorized to perform: " + action + " on resource: " + resource +
+		" because no resource-based policy allows the " + action + " action"}, service)
+}
+
+// Decide reports whether a principal of an account may do an action to a
+// resource. A principal may do everything in its own account and nothing
+// elsewhere; "*" stands for what a request without a resource reaches, which is
+// its own account. What cannot be understood is denied.
+func Decide(principal, account, action, resource string) bool {
+	if principal == "" || !IsAccount(account) || action == "" {
+		return false
+	}
+	if resource == "*" {
+		return true
+	}
+	a, ok := arn.Parse(resource)
+	return ok && a.Account == account
+}
+
+// Root is the user name that stands for an account's root user.
+const Root = "root"
+
+// PrincipalARN returns the ARN of a user, or of the root user, of an account.
+func PrincipalARN(account, user string) string {
+	if user == Root {
+		return "arn:aws:iam::" + account + ":root"
+	}
+	return "arn:aws:iam::" + account + ":user/" + user
+}
+
+// IsAccount reports whether s is an account id: 12 digits.
+func IsAccount(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// validRegion keeps what ends up in names and ARNs to the letters of a region:
+// a to z, 0 to 9 and inner hyphens, at most 32.
+func validRegion(s string) bool {
+	if s == "" || len(s) > 32 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func badRegion(region, service string) *awsapi.Error {
+	return wireError(&sigv4.Error{Code: sigv4.InvalidSignature,
+		Message: "Credential should be scoped to a valid region, not '" + region + "'. "}, service)
+}
+
+// hostAccount returns the account in a host name of the form
+// ACCOUNT.data-kinesis.REGION.amazonaws.com, or "".
+func hostAccount(host string) string {
+	label, rest, _ := strings.Cut(host, ".")
+	if rest != "" && IsAccount(label) {
+		return label
+	}
+	return ""
+}
+
+// wireError gives a refusal the status that AWS uses: 403 in the REST services,
+// 400 in those that name the operation in a header.
+func wireError(e *sigv4.Error, service string) *awsapi.Error {
+	status := http.StatusBadRequest
+	switch service {
+	case "kafka", "kafka-cluster", "kafkaconnect", "kinesisvideo":
+		status = http.StatusForbidden
+	}
+	return awsapi.NewError(e.Code.JSONName(), e.Message, status)
+}
