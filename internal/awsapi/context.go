@@ -1,0 +1,114 @@
+package awsapi
+
+import (
+	"context"
+	"net/http"
+)
+
+// Caller is who makes a request, and where.
+type Caller struct {
+	// Account is the 12-digit account whose resources are meant.
+	Account string
+	// Region is that of the request's credential scope.
+	Region      string
+	AccessKeyID string
+	// PrincipalARN names the user or role behind the access key.
+	PrincipalARN string
+	// RequestID is the id in the answer's x-amzn-RequestId.
+	RequestID string
+	// SourceIP is the address of the connection's other end.
+	SourceIP string
+	// Service is the service's name.
+	Service string
+}
+
+// ARN names a resource of the caller's account and region.
+func (c Caller) ARN(service, resource string) string {
+	return "arn:aws:" + service + ":" + c.Region + ":" + c.Account + ":" + resource
+}
+
+// Auth says who makes a request and what they may do. Both methods are called by
+// many requests at once.
+type Auth interface {
+	// Authenticate verifies the request, whose whole body is given, against the
+	// signing name of the service it was routed to. It fills Account, Region,
+	// AccessKeyID and PrincipalARN.
+	Authenticate(r *http.Request, service string, body []byte) (Caller, *Error)
+	// Authorize reports whether the caller may do the action to the resource, an
+	// ARN or "*" where the request names none.
+	Authorize(c Caller, action, resource string) *Error
+}
+
+// Budget bounds the memory of all requests under way.
+type Budget interface {
+	TryAcquire(n int64) bool
+	Release(n int64)
+}
+
+// Observer is told of every request that was routed. code is the error's, empty
+// for success.
+type Observer interface {
+	Observe(service, op, code string, seconds float64, bytesIn, bytesOut int)
+}
+
+// call is the state of one request, kept in its context.
+type call struct {
+	caller     Caller
+	auth       Auth
+	action     string
+	authorised bool
+	done       []func()
+}
+
+type callKey struct{}
+
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// CallerFrom returns the caller of the request that ctx belongs to, the zero
+// Caller when it belongs to none.
+func CallerFrom(ctx context.Context) Caller {
+	if c := callFrom(ctx); c != nil {
+		return c.caller
+	}
+	return Caller{}
+}
+
+// WithCaller returns a context for calls to a handler outside a server, as tests
+// make them; they may do anything.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callKey{}, &call{caller: c, authorised: true})
+}
+
+// Authorize asks whether the caller of ctx may do the operation under way to the
+// resource. It is for a [FastFunc], and for a handler that learns the resource
+// only from a token. Without a request in ctx the answer is no.
+func Authorize(ctx context.Context, resource string) *Error {
+	c := callFrom(ctx)
+	switch {
+	case c == nil:
+		return errDenied()
+	case c.auth == nil: // from WithCaller
+		return nil
+	}
+	if err := c.auth.Authorize(c.caller, c.action, resource); err != nil {
+		return err
+	}
+	c.authorised = true
+	return nil
+}
+
+// OnDone has f called once the answer of the request under way has been encoded,
+// or has failed. A handler uses it to release what its output refers to. Outside
+// a server it does nothing.
+func OnDone(ctx context.Context, f func()) {
+	if c := callFrom(ctx); c != nil {
+		c.done = append(c.done, f)
+	}
+}
+
+func errDenied() *Error {
+	return NewError("AccessDeniedException", "Access denied.", http.StatusBadRequest)
+}

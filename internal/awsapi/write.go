@@ -1,0 +1,49 @@
+package awsapi
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// setHeaders sets what every answer carries.
+func (x *exchange) setHeaders() {
+	h := x.w.Header()
+	ids := []string{x.ids[:uuidLen], x.ids[uuidLen:]}
+	h["X-Amzn-Requestid"], h["X-Amz-Id-2"] = ids[:1:1], ids[1:]
+}
+
+// write sends an answer whose whole body is known.
+func (x *exchange) write(status int, body []byte) {
+	x.setHeaders()
+	h := x.w.Header()
+	values := []string{x.format.contentType, strconv.Itoa(len(body))}
+	if values[0] != "" {
+		h["Content-Type"] = values[:1:1]
+	} else {
+		h["Content-Type"] = nil // keeps net/http from guessing one
+	}
+	if status != http.StatusNoContent {
+		h["Content-Length"] = values[1:]
+	}
+	x.w.WriteHeader(status)
+	x.sent = len(body)
+	_, _ = x.w.Write(body) // a client that has gone is net/http's to notice
+}
+
+// stream sends a body as it comes and closes it. When it ends early the
+// connection is broken off, for that is how a client can tell.
+func (x *exchange) stream(op *Op, payload io.ReadCloser) error {
+	defer payload.Close()
+	x.setHeaders()
+	x.w.WriteHeader(op.Status)
+	n, err := io.Copy(x.w, payload)
+	x.sent = int(n)
+	if err != nil {
+		x.code = "InternalFailure"
+		x.srv.cfg.Log.Error("stream ended early", "operation", op.Action, "request_id", x.call.caller.RequestID, "error", fmt.Sprint(err))
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package main
+
+// service is one entry of the table of services: where its model is, and the
+// facts that the model does not tell.
+type service struct {
+	// Package is the Go package and the service's name in metrics.
+	Package string
+	// Model is the directory in botocore's data, and the file in api/models.
+	Model string
+	// Door is the package under internal that implements the operations.
+	Door string
+	// SigningName is the service in the scope of a signature, Action the prefix of
+	// its IAM actions.
+	SigningName, Action string
+	// Hosts are the first labels of its host names.
+	Hosts []string
+	// MaxBodyMiB bounds a request's body.
+	MaxBodyMiB int
+	// Refusal is the error of an operation that is not implemented.
+	Refusal string
+	// Throttled is the error of a server without memory to spare.
+	Throttled string
+	// Invalid is the error of an input that breaks the model's constraints.
+	Invalid string
+	// Status overrides the HTTP status of errors.
+	Status map[string]int
+	// Resources are the members that name an input's resource, best first.
+	Resources []resource
+}
+
+// resource is a member that holds an ARN, or a name with what makes it one.
+type resource struct{ Member, Prefix, Suffix string }
+
+// services is every service, in the order of the compatibility page.
+//
+// Sources: signing names, targets and errors from the models; bodies from the
+// services' quotas (kinesis: 10 MiB of data and keys, base64; firehose: 4 MiB;
+// kinesisanalytics: 50 MiB of inline code); the error of a broken constraint and
+// of overload from the services' API references.
+var services = []service{
+	{
+		Package: "kinesis", Model: "kinesis", Door: "kinesis", SigningName: "kinesis", Action: "kinesis",
+		Hosts: []string{"kinesis", "data-kinesis", "control-kinesis"}, MaxBodyMiB: 16,
+		Refusal: "InvalidArgumentException", Throttled: "ProvisionedThroughputExceededException", Invalid: "ValidationException",
+		Resources: []resource{
+			{Member: "StreamARN"}, {Member: "ConsumerARN"}, {Member: "ResourceARN"}, {Member: "ChannelARN"}, {Member: "QueueARN"},
+			{Member: "StreamName", Prefix: "stream/"},
+		},
+	},
+	{
+		Package: "firehose", Model: "firehose", Door: "firehose", SigningName: "firehose", Action: "firehose",
+		Hosts: []string{"firehose"}, MaxBodyMiB: 8,
+		Refusal: "InvalidArgumentException", Throttled: "ServiceUnavailableException", Invalid: "ValidationException",
+		Status:    map[string]int{"ServiceUnavailableException": 503},
+		Resources: []resource{{Member: "DeliveryStreamName", Prefix: "deliverystream/"}},
+	},
+	{
+		Package: "kinesisvideo", Model: "kinesisvideo", Door: "kinesisvideo", SigningName: "kinesisvideo", Action: "kinesisvideo",
+		Hosts: []string{"kinesisvideo"}, MaxBodyMiB: 2,
+		Refusal: "InvalidArgumentException", Throttled: "ClientLimitExceededException", Invalid: "ValidationException",
+		Resources: videoResources,
+	},
+	{
+		Package: "kinesisvideomedia", Model: "kinesis-video-media", Door: "kinesisvideo", SigningName: "kinesisvideo", Action: "kinesisvideo",
+		Hosts: []string{"kinesisvideo"}, MaxBodyMiB: 2,
+		Refusal: "InvalidArgumentException", Throttled: "ClientLimitExceededException", Invalid: "ValidationException",
+		Resources: videoResources,
+	},
+	{
+		Package: "kinesisvideoarchivedmedia", Model: "kinesis-video-archived-media", Door: "kinesisvideo", SigningName: "kinesisvideo", Action: "kinesisvideo",
+		Hosts: []string{"kinesisvideo"}, MaxBodyMiB: 2,
+		Refusal: "InvalidArgumentException", Throttled: "ClientLimitExceededException", Invalid: "ValidationException",
+		Resources: videoResources,
+	},
+	{
+		Package: "kinesisvideosignaling", Model: "kinesis-video-signaling", Door: "kinesisvideo", SigningName: "kinesisvideo", Action: "kinesisvideo",
+		Hosts: []string{"kinesisvideo"}, MaxBodyMiB: 2,
+		Refusal: "InvalidArgumentException", Throttled: "ClientLimitExceededException", Invalid: "ValidationException",
+		Resources: videoResources,
+	},
+	{
+		Package: "kinesisvideowebrtcstorage", Model: "kinesis-video-webrtc-storage", Door: "kinesisvideo", SigningName: "kinesisvideo", Action: "kinesisvideo",
+		Hosts: []string{"kinesisvideo"}, MaxBodyMiB: 2,
+		Refusal: "InvalidArgumentException", Throttled: "ClientLimitExceededException", Invalid: "ValidationException",
+		Resources: videoResources,
+	},
+	{
+		Package: "kinesisanalyticsv2", Model: "kinesisanalyticsv2", Door: "flink", SigningName: "kinesisanalytics", Action: "kinesisanalytics",
+		Hosts: []string{"kinesisanalytics"}, MaxBodyMiB: 72,
+		Refusal: "UnsupportedOperationException", Throttled: "ServiceUnavailableException", Invalid: "ValidationException",
+		Resources: []resource{{Member: "ResourceARN"}, {Member: "ApplicationName", Prefix: "application/"}},
+	},
+	{
+		Package: "kafka", Model: "kafka", Door: "msk", SigningName: "kafka", Action: "kafka",
+		Hosts: []string{"kafka"}, MaxBodyMiB: 4,
+		Refusal: "BadRequestException", Throttled: "TooManyRequestsException", Invalid: "BadRequestException",
+		Resources: []resource{
+			{Member: "ChannelArn"}, {Member: "ClusterArn"}, {Member: "ReplicatorArn"}, {Member: "ClusterOperationArn"},
+			{Member: "TargetClusterArn"}, {Member: "VpcConnectionArn"}, {Member: "ResourceArn"}, {Member: "Arn"},
+		},
+	},
+	{
+		Package: "kafkaconnect", Model: "kafkaconnect", Door: "msk", SigningName: "kafkaconnect", Action: "kafkaconnect",
+		Hosts: []string{"kafkaconnect"}, MaxBodyMiB: 4,
+		Refusal: "BadRequestException", Throttled: "TooManyRequestsException", Invalid: "BadRequestException",
+		Resources: []resource{
+			{Member: "ConnectorArn"}, {Member: "ConnectorOperationArn"}, {Member: "CustomPluginArn"},
+			{Member: "WorkerConfigurationArn"}, {Member: "ResourceArn"},
+		},
+	},
+}
+
+// videoResources: a video stream's ARN ends in its time of creation, which a
+// request by name does not know.
+var videoResources = []resource{
+	{Member: "StreamARN"}, {Member: "ChannelARN"}, {Member: "ResourceARN"}, {Member: "ChannelArn"},
+	{Member: "StreamName", Prefix: "stream/", Suffix: "/*"}, {Member: "ChannelName", Prefix: "channel/", Suffix: "/*"},
+}
+
+// goPatterns gives the patterns of the models that Go's regular expressions
+// cannot say, for want of look-around: the same without it, and what a negative
+// look-ahead excludes.
+var goPatterns = map[string]struct{ Expr, Not string }{
+	`^(?!\s*$).+`: {`.+`, `\s*`},
+	`^(?!aws:)[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$`: {`[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*`, `(?s:aws:.*)`},
+	`^(?=^\$)(?=^\S+$).*$`:                    {`\$\S*`, ``},
+	`[\u0001-\uFFFF]*`:                        {`[\x{1}-\x{FFFF}]*`, ``},
+	`[^\u0000-\u001F\u007F]*`:                 {`[^\x00-\x1F\x7F]*`, ``},
+	`jdbc:(redshift|postgresql)://((?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`: {
+		`jdbc:(redshift|postgresql)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`, ``},
+}
