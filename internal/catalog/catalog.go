@@ -1,0 +1,237 @@
+// Package catalog says what exists: names to resources, each with a version,
+// tags and a state, per account and region.
+//
+// A [Resource] is a value that nobody changes: an update puts a new one in its
+// place, durably, together with whatever partitions are made or removed with it
+// (package meta: one atomic append). Readers never wait for writers' disks.
+//
+// A Catalog is safe for concurrent use. It knows no rules of any service; those
+// are the domain's, which calls [Catalog.Update].
+package catalog
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"thalweg/internal/clock"
+	"thalweg/internal/ids"
+	"thalweg/internal/log"
+	"thalweg/internal/meta"
+)
+
+// Partition is where the catalog is kept.
+var Partition = log.PartitionID{}
+
+// Kind is a kind of resource. Values are on disk.
+type Kind string
+
+// KindStream is a Kinesis data stream.
+const KindStream Kind = "stream"
+
+// Scope is where a name means something.
+type Scope struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+}
+
+// Key names a resource. Names are unique per kind and scope.
+type Key struct {
+	Kind Kind `json:"kind"`
+	Scope
+	Name string `json:"name"`
+}
+
+// State is where in its life a resource is. Values are on disk.
+type State string
+
+const (
+	Creating State = "CREATING"
+	Active   State = "ACTIVE"
+	Updating State = "UPDATING"
+	Deleting State = "DELETING"
+)
+
+// Resource is one thing that exists. It must not be changed once it is in the
+// catalog; [Resource.Clone] makes one to change.
+type Resource struct {
+	Key
+	ARN string `json:"arn"`
+	// Version counts the changes, from 1.
+	Version uint64 `json:"version"`
+	// Created is in Unix milliseconds.
+	Created int64 `json:"created"`
+	// State holds until Until (Unix milliseconds; 0: until changed). What comes
+	// after it is the domain's to say.
+	State State             `json:"state"`
+	Until int64             `json:"until,omitempty"`
+	Tags  map[string]string `json:"tags,omitempty"`
+	// Stream is set when Kind is KindStream.
+	Stream *Stream `json:"stream,omitempty"`
+}
+
+// Clone returns a copy that shares nothing with r.
+func (r *Resource) Clone() *Resource {
+	c := *r
+	if r.Tags != nil {
+		c.Tags = make(map[string]string, len(r.Tags))
+		for k, v := range r.Tags {
+			c.Tags[k] = v
+		}
+	}
+	if r.Stream != nil {
+		s := *r.Stream
+		s.Shards = slices.Clone(s.Shards)
+		s.ShardMetrics = slices.Clone(s.ShardMetrics)
+		c.Stream = &s
+	}
+	return &c
+}
+
+// StreamMode is how a stream's capacity is set. Values are on disk.
+type StreamMode string
+
+const (
+	Provisioned StreamMode = "PROVISIONED"
+	OnDemand    StreamMode = "ON_DEMAND"
+)
+
+// Stream is what a data stream keeps.
+type Stream struct {
+	// Number and Generation name its partitions in the log; a shard's partition
+	// index is its number. Numbers are never used twice.
+	Number     uint64     `json:"number"`
+	Generation uint32     `json:"generation"`
+	Mode       StreamMode `json:"mode"`
+	// RetentionHours is how long records can be read, 24 to 8760.
+	RetentionHours int `json:"retention_hours"`
+	// TrimBefore is a horizon that a longer retention must not lower: records
+	// that arrived before it (Unix milliseconds) are gone.
+	TrimBefore int64 `json:"trim_before,omitempty"`
+	// MaxRecordKiB bounds one record's data, 1024 to 10240.
+	MaxRecordKiB int `json:"max_record_kib"`
+	// AutoDistribution is the record distribution strategy AUTO.
+	AutoDistribution bool `json:"auto_distribution,omitempty"`
+	// KeyID is the customer's name of the encryption key; "" is no encryption.
+	KeyID string `json:"key_id,omitempty"`
+	// ShardMetrics are the enhanced shard-level metrics that are on.
+	ShardMetrics []string `json:"shard_metrics,omitempty"`
+	// Shards are all shards that can still be read, by rising number.
+	Shards []Shard `json:"shards"`
+}
+
+// Shard is one shard of a stream.
+type Shard struct {
+	Number ids.Shard `json:"number"`
+	Range  ids.Range `json:"range"`
+	// Parents are none, one (split) or two (merge; the second is the adjacent).
+	Parents []ids.Shard `json:"parents,omitempty"`
+	// Created is in Unix milliseconds. Its second stands in every sequence
+	// number of the shard and never changes.
+	Created int64 `json:"created"`
+	// Closed is when the shard stopped taking records; 0 while open.
+	Closed int64 `json:"closed,omitempty"`
+}
+
+// Open reports whether the shard takes records.
+func (s *Shard) Open() bool { return s.Closed == 0 }
+
+// PartitionOf is where a shard's records are.
+func (s *Stream) PartitionOf(shard ids.Shard) log.PartitionID {
+	return log.PartitionID{Stream: s.Number, Generation: s.Generation, Index: uint32(shard)}
+}
+
+// Catalog is the open catalog.
+type Catalog struct {
+	store *meta.Store
+	mu    sync.RWMutex
+	state state // guarded by mu; changed by the store only
+}
+
+// Open takes the catalog of l over and reads it. Errors: see [meta.Open].
+func Open(ctx context.Context, l log.Log, c clock.Clock) (*Catalog, error) {
+	cat := &Catalog{}
+	store, err := meta.Open(ctx, meta.Options{Log: l, Partition: Partition, Clock: c, Machine: (*machine)(cat)})
+	if err != nil {
+		return nil, err
+	}
+	cat.store = store
+	return cat, nil
+}
+
+// Get returns the resource of that key, nil if there is none.
+func (c *Catalog) Get(k Key) *Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.byKey[k]
+}
+
+// Stream returns the stream of that name, nil if there is none. It is Get
+// without an allocation for a name that is bytes.
+func (c *Catalog) Stream(scope Scope, name []byte) *Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.byKey[Key{Kind: KindStream, Scope: scope, Name: string(name)}]
+}
+
+// StreamNumber returns the stream of that number, nil if there is none.
+func (c *Catalog) StreamNumber(number uint64) *Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.byNumber[number]
+}
+
+// List returns the resources of a kind and scope, sorted by name.
+func (c *Catalog) List(kind Kind, scope Scope) []*Resource {
+	return c.all(func(r *Resource) bool { return r.Kind == kind && r.Scope == scope })
+}
+
+// All returns the resources of a kind in every scope, sorted by account, region
+// and name.
+func (c *Catalog) All(kind Kind) []*Resource {
+	return c.all(func(r *Resource) bool { return r.Kind == kind })
+}
+
+func (c *Catalog) all(want func(*Resource) bool) []*Resource {
+	c.mu.RLock()
+	var out []*Resource
+	for _, r := range c.state.byKey {
+		if want(r) {
+			out = append(out, r)
+		}
+	}
+	c.mu.RUnlock()
+	slices.SortFunc(out, func(a, b *Resource) int { return compareKeys(a.Key, b.Key) })
+	return out
+}
+
+func compareKeys(a, b Key) int {
+	for _, c := range [...]int{
+		strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Account, b.Account),
+		strings.Compare(a.Region, b.Region),
+	} {
+		if c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// Update calls change with a transaction and makes what it asks for durable and
+// visible, all or nothing. Updates run one at a time, so what change reads still
+// holds. An error of change changes nothing and is returned as it is.
+// Other errors: see [meta.Store.Commit].
+func (c *Catalog) Update(ctx context.Context, change func(tx *Tx) error) error {
+	_, err := c.store.Commit(ctx, func() (meta.Change, error) {
+		tx := &Tx{c: c}
+		if err := change(tx); err != nil {
+			return meta.Change{}, err
+		}
+		return tx.change, nil
+	})
+	return err
+}
+
+// Snapshot writes the catalog anew and drops its history.
+func (c *Catalog) Snapshot() error { return c.store.Snapshot() }

@@ -1,0 +1,189 @@
+package catalog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/ids"
+	"thalweg/internal/log"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/vfs"
+)
+
+var scope = catalog.Scope{Account: "000000000000", Region: "us-east-1"}
+
+func newLog(t *testing.T) log.Log {
+	l, err := disk.Open(context.Background(), disk.Options{
+		FS: vfs.NewMem(1), Dir: "data", Clock: clock.NewManual(time.Unix(1_700_000_000, 0)), Manual: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(context.Background()) })
+	return l
+}
+
+func open(t *testing.T, l log.Log) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Open(context.Background(), l, clock.NewManual(time.Unix(1_700_000_000, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func key(name string) catalog.Key {
+	return catalog.Key{Kind: catalog.KindStream, Scope: scope, Name: name}
+}
+
+// resource has every member set, so that a lost one shows.
+func resource(name string, number uint64) *catalog.Resource {
+	return &catalog.Resource{
+		Key: key(name), ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/" + name, Created: 1_700_000_000_123,
+		State: catalog.Creating, Until: 5, Tags: map[string]string{"a": "1", "b": ""},
+		Stream: &catalog.Stream{
+			Number: number, Generation: 1, Mode: catalog.OnDemand, RetentionHours: 24, TrimBefore: 7, MaxRecordKiB: 1024,
+			AutoDistribution: true, KeyID: "alias/k", ShardMetrics: []string{"IncomingBytes"},
+			Shards: []catalog.Shard{{
+				Number: 3, Range: ids.Range{Start: ids.Hash{Hi: 1}, End: ids.MaxHash}, Parents: []ids.Shard{1, 2}, Created: 9, Closed: 10,
+			}},
+		},
+	}
+}
+
+func create(t *testing.T, c *catalog.Catalog, name string) uint64 {
+	t.Helper()
+	var number uint64
+	err := c.Update(context.Background(), func(tx *catalog.Tx) error {
+		number = tx.NewStreamNumber()
+		tx.Put(resource(name, number))
+		tx.Entry(log.Entry{Kind: log.Create, Partition: log.PartitionID{Stream: number}})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+func TestRoundTrip(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	for i := range 3 {
+		if n := create(t, c, fmt.Sprintf("s%d", i)); n != uint64(i+1) {
+			t.Fatalf("number %d", n)
+		}
+	}
+	check := func(c *catalog.Catalog) {
+		t.Helper()
+		want := resource("s1", 2)
+		want.Version = 1
+		for _, got := range []*catalog.Resource{c.Get(key("s1")), c.Stream(scope, []byte("s1")), c.StreamNumber(2)} {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		if got := c.List(catalog.KindStream, scope); len(got) != 3 || got[0].Name != "s0" || got[2].Name != "s2" {
+			t.Fatalf("list: %v", got)
+		}
+		if got := c.List(catalog.KindStream, catalog.Scope{Account: "1", Region: "us-east-1"}); len(got) != 0 {
+			t.Fatalf("another account's list: %v", got)
+		}
+	}
+	check(c)
+	check(open(t, l))
+	if err := open(t, l).Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	check(open(t, l))
+}
+
+// A number is never used twice, and the last second of a removed name is kept,
+// whatever restarts and snapshots come between.
+func TestMemoryOfTheRemoved(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	create(t, c, "a")
+	b := create(t, c, "b")
+	err := c.Update(context.Background(), func(tx *catalog.Tx) error {
+		tx.Delete(key("b"), 1234, 2000)
+		tx.Entry(log.Entry{Kind: log.Delete, Partition: log.PartitionID{Stream: b}})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c = open(t, l)
+		err = c.Update(context.Background(), func(tx *catalog.Tx) error {
+			if tx.Get(key("b")) != nil || c.StreamNumber(b) != nil {
+				t.Error("b is still there")
+			}
+			if n := tx.NewStreamNumber(); n != b+1 {
+				t.Errorf("number %d after %d", n, b)
+			}
+			if s := tx.LastSecond(key("b")); s != 1234 {
+				t.Errorf("last second %d", s)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	create(t, c, "a")
+	before := c.Get(key("a"))
+	err := c.Update(context.Background(), func(tx *catalog.Tx) error {
+		r := tx.Get(key("a")).Clone()
+		r.Tags["a"], r.Stream.RetentionHours, r.Stream.Shards[0].Closed = "2", 48, 11
+		tx.Put(r)
+		return nil
+	})
+	after := c.Get(key("a"))
+	if err != nil || after.Version != 2 || after.Tags["a"] != "2" || after.Stream.RetentionHours != 48 {
+		t.Fatalf("%v %+v", err, after)
+	}
+	if before.Version != 1 || before.Tags["a"] != "1" || before.Stream.RetentionHours != 24 || before.Stream.Shards[0].Closed != 10 {
+		t.Fatalf("an old value changed: %+v", before)
+	}
+	refuse := errors.New("no")
+	if err := c.Update(context.Background(), func(tx *catalog.Tx) error { tx.Delete(key("a"), 0, 0); return refuse }); err != refuse {
+		t.Fatal(err)
+	}
+	err = c.Update(context.Background(), func(tx *catalog.Tx) error { // a partition that exists: all or nothing
+		tx.Delete(key("a"), 0, 0)
+		tx.Entry(log.Entry{Kind: log.Create, Partition: log.PartitionID{Stream: 1}})
+		return nil
+	})
+	if !errors.Is(err, log.ErrExists) || c.Get(key("a")) != after {
+		t.Fatalf("%v %v", err, c.Get(key("a")))
+	}
+}
+
+func TestLookupDoesNotAllocate(t *testing.T) {
+	c := open(t, newLog(t))
+	create(t, c, "a-name-longer-than-thirty-two-characters")
+	name := []byte("a-name-longer-than-thirty-two-characters")
+	if n := testing.AllocsPerRun(100, func() {
+		if c.Stream(scope, name) == nil {
+			t.Error("not found")
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,178 @@
+package catalog
+
+import (
+	"encoding/json"
+	"slices"
+
+	"thalweg/internal/errs"
+	"thalweg/internal/invariants"
+	"thalweg/internal/log"
+	"thalweg/internal/meta"
+)
+
+// state is what the events say.
+type state struct {
+	byKey    map[Key]*Resource
+	byNumber map[uint64]*Resource
+	// next is the next stream number; 0 is the log's own.
+	next uint64
+	// graves holds, for a name that is gone, the last creation second that its
+	// sequence numbers may bear, so that a successor's is later.
+	graves map[Key]int64
+}
+
+// event is one change, as stored: exactly one member is set.
+type event struct {
+	Put    *Resource `json:"put,omitempty"`
+	Delete *grave    `json:"delete,omitempty"`
+	Next   uint64    `json:"next,omitempty"` // snapshots only
+	Grave  *grave    `json:"grave,omitempty"`
+}
+
+// grave is what is kept of a removed resource.
+type grave struct {
+	Key
+	Second int64 `json:"second"`
+	At     int64 `json:"at"` // Unix seconds of the removal
+}
+
+// Graves older than graveSeconds are dropped when there are more than maxGraves:
+// by then the clock has passed their second, unless it was set back by a day.
+const (
+	graveSeconds = 24 * 3600
+	maxGraves    = 10_000
+)
+
+// machine is the catalog as meta sees it.
+type machine Catalog
+
+// Reset implements [meta.Machine].
+func (m *machine) Reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = state{byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, graves: map[Key]int64{}, next: 1}
+}
+
+// Apply implements [meta.Machine].
+func (m *machine) Apply(data []byte) error {
+	var e event
+	if err := json.Unmarshal(data, &e); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &m.state
+	switch {
+	case e.Put != nil:
+		s.put(e.Put)
+	case e.Delete != nil:
+		s.delete(e.Delete)
+	case e.Grave != nil:
+		s.graves[e.Grave.Key] = e.Grave.Second
+	case e.Next > 0:
+		s.next = max(s.next, e.Next)
+	default:
+		return errs.New(errs.Unsupported, "catalog event of a newer version")
+	}
+	return nil
+}
+
+func (s *state) put(r *Resource) {
+	s.byKey[r.Key] = r
+	delete(s.graves, r.Key)
+	if r.Stream != nil {
+		s.byNumber[r.Stream.Number] = r
+		s.next = max(s.next, r.Stream.Number+1)
+	}
+}
+
+func (s *state) delete(g *grave) {
+	if r := s.byKey[g.Key]; r != nil && r.Stream != nil {
+		delete(s.byNumber, r.Stream.Number)
+	}
+	delete(s.byKey, g.Key)
+	if len(s.graves) >= maxGraves {
+		for k, second := range s.graves {
+			if second < g.At-graveSeconds {
+				delete(s.graves, k)
+			}
+		}
+	}
+	s.graves[g.Key] = g.Second
+}
+
+// Snapshot implements [meta.Machine]. Commits are held off meanwhile, so reading
+// without the lock would do; it is taken for the race detector's sake and for
+// readers of this code.
+func (m *machine) Snapshot(emit func([]byte)) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	emit(encode(event{Next: m.state.next}))
+	for k, second := range m.state.graves {
+		emit(encode(event{Grave: &grave{Key: k, Second: second}}))
+	}
+	resources := make([]*Resource, 0, len(m.state.byKey))
+	for _, r := range m.state.byKey {
+		resources = append(resources, r)
+	}
+	slices.SortFunc(resources, func(a, b *Resource) int { return compareKeys(a.Key, b.Key) })
+	for _, r := range resources {
+		emit(encode(event{Put: r}))
+	}
+}
+
+// encode cannot fail: every type in an event has a JSON form.
+func encode(e event) []byte {
+	b, err := json.Marshal(e)
+	invariants.Check(err == nil, "encode catalog event: %v", err)
+	return b
+}
+
+// Tx is one update in the making. It is valid during the call it is given to.
+type Tx struct {
+	c       *Catalog
+	change  meta.Change
+	numbers uint64
+}
+
+// Get is Catalog.Get: the state before the update.
+func (tx *Tx) Get(k Key) *Resource { return tx.c.Get(k) }
+
+// List is Catalog.List: the state before the update.
+func (tx *Tx) List(kind Kind, scope Scope) []*Resource { return tx.c.List(kind, scope) }
+
+// NewStreamNumber returns a stream number that was never used.
+func (tx *Tx) NewStreamNumber() uint64 {
+	tx.c.mu.RLock()
+	defer tx.c.mu.RUnlock()
+	n := tx.c.state.next + tx.numbers
+	tx.numbers++
+	return n
+}
+
+// LastSecond returns the last creation second of a removed resource of that key,
+// 0 if none is remembered.
+func (tx *Tx) LastSecond(k Key) int64 {
+	tx.c.mu.RLock()
+	defer tx.c.mu.RUnlock()
+	return tx.c.state.graves[k]
+}
+
+// Put adds r or replaces the one of its key. Its Version is set; r belongs to
+// the catalog from here on.
+func (tx *Tx) Put(r *Resource) {
+	r.Version = 1
+	if old := tx.c.Get(r.Key); old != nil {
+		r.Version = old.Version + 1
+	}
+	tx.change.Events = append(tx.change.Events, encode(event{Put: r}))
+}
+
+// Delete removes the resource of that key. lastSecond is the latest creation
+// second in its sequence numbers, at is now, both Unix seconds.
+func (tx *Tx) Delete(k Key, lastSecond, at int64) {
+	tx.change.Events = append(tx.change.Events, encode(event{Delete: &grave{Key: k, Second: lastSecond, At: at}}))
+}
+
+// Entry adds a change of a partition to the update.
+func (tx *Tx) Entry(e log.Entry) { tx.change.Entries = append(tx.change.Entries, e) }

@@ -1,0 +1,43 @@
+package kinesis
+
+import (
+	"context"
+
+	model "thalweg/internal/awsapi/model/kinesis"
+	"thalweg/internal/opt"
+	"thalweg/internal/streams"
+)
+
+// DescribeStreamSummary
+//
+// Describes a stream without its shards.
+//
+// Errors: ResourceNotFound, InvalidArgument.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html
+//
+// Status: done
+func (d *Door) DescribeStreamSummary(ctx context.Context, in *model.DescribeStreamSummaryInput) (*model.DescribeStreamSummaryOutput, error) {
+	r, err := d.find(ctx, in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, err
+	}
+	strategy := model.RecordDistributionStrategyUserPartitionKey
+	if r.Stream.AutoDistribution {
+		strategy = model.RecordDistributionStrategyAuto
+	}
+	out := &model.StreamDescriptionSummary{
+		StreamName: opt.Of(r.Name), StreamARN: opt.Of(r.ARN),
+		StreamStatus:               opt.Of(model.StreamStatus(d.streams.Status(r))),
+		StreamModeDetails:          modeShape(r),
+		StreamCreationTimestamp:    millis(r.Created),
+		RetentionPeriodHours:       opt.Of(int32(r.Stream.RetentionHours)),
+		EnhancedMonitoring:         monitoringShape(r),
+		OpenShardCount:             opt.Of(int32(streams.OpenShards(r))),
+		ConsumerCount:              opt.Of(int32(0)),
+		ChannelCount:               opt.Of(int32(0)),
+		MaxRecordSizeInKiB:         opt.Of(int32(r.Stream.MaxRecordKiB)),
+		RecordDistributionStrategy: opt.Of(strategy),
+	}
+	out.EncryptionType, out.KeyId = encryptionShape(r)
+	return &model.DescribeStreamSummaryOutput{StreamDescriptionSummary: out}, nil
+}

@@ -1,0 +1,107 @@
+package kinesis
+
+import (
+	"context"
+
+	"thalweg/internal/awsapi"
+	model "thalweg/internal/awsapi/model/kinesis"
+	"thalweg/internal/catalog"
+	"thalweg/internal/ids"
+	"thalweg/internal/opt"
+	"thalweg/internal/streams"
+)
+
+// listShardsLimit is the most shards in one answer.
+const listShardsLimit = 1000
+
+// ListShards
+//
+// Lists a stream's shards by number, at most 1000 an answer (MaxResults), those
+// that ShardFilter selects. NextToken stands for stream and filter: with it
+// neither StreamName, ExclusiveStartShardId, StreamCreationTimestamp nor
+// ShardFilter may be given. A token lives 300 seconds. A stream of another
+// creation second than StreamCreationTimestamp is not found.
+//
+// Errors: ResourceNotFound; ExpiredNextToken; InvalidArgument, also when
+// ShardFilter lacks the ShardId or Timestamp that its type needs.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html
+//
+// Status: done
+func (d *Door) ListShards(ctx context.Context, in *model.ListShardsInput) (*model.ListShardsOutput, error) {
+	r, from, err := d.shardListing(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	shards, rest, more := d.streams.Shards(r, from, capped(in.MaxResults, listShardsLimit))
+	out := &model.ListShardsOutput{Shards: shardShapes(shards)}
+	if more {
+		out.NextToken = opt.Of(d.streams.ShardsToken(r, rest))
+	}
+	return out, nil
+}
+
+// shardListing says what is to be listed, from where on.
+func (d *Door) shardListing(ctx context.Context, in *model.ListShardsInput) (*catalog.Resource, streams.Listing, error) {
+	from := streams.Listing{After: -1}
+	if in.NextToken.Set {
+		for _, with := range []struct {
+			name string
+			set  bool
+		}{
+			{"StreamName", in.StreamName.Set}, {"ExclusiveStartShardId", in.ExclusiveStartShardId.Set},
+			{"StreamCreationTimestamp", in.StreamCreationTimestamp.Set}, {"ShardFilter", in.ShardFilter != nil},
+		} {
+			if with.set {
+				return nil, from, model.NewInvalidArgumentException("NextToken and " + with.name + " cannot be provided together.")
+			}
+		}
+		r, from, err := d.streams.OpenShardsToken(scopeOf(awsapi.CallerFrom(ctx)), in.NextToken.V)
+		return r, from, pageError(err)
+	}
+	if !in.StreamName.Set && !in.StreamARN.Set {
+		return nil, from, model.NewInvalidArgumentException("Either NextToken or StreamName should be provided.")
+	}
+	r, err := d.find(ctx, in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, from, err
+	}
+	if in.StreamCreationTimestamp.Set && in.StreamCreationTimestamp.V.Unix() != r.Created/1000 {
+		return nil, from, model.NewResourceNotFoundException("Stream " + r.Name + " under account " + r.Account + " not found.")
+	}
+	if from, err = shardFilter(in.ShardFilter); err != nil {
+		return nil, from, err
+	}
+	start := in.ExclusiveStartShardId
+	if from.Filter.Type == streams.AfterShardID {
+		start = in.ShardFilter.ShardId
+	}
+	if start.Set {
+		if err := streams.CheckShardID(r.Account, r.Name, start.V); err != nil {
+			return nil, from, wireError(err)
+		}
+		after, _ := ids.ParseShard(start.V)
+		from.After = int64(after)
+	}
+	return r, from, nil
+}
+
+func shardFilter(f *model.ShardFilter) (streams.Listing, error) {
+	from := streams.Listing{After: -1}
+	if f == nil {
+		return from, nil
+	}
+	from.Filter.Type = streams.FilterType(f.Type.V)
+	switch from.Filter.Type {
+	case streams.AfterShardID:
+		if !f.ShardId.Set {
+			return from, model.NewInvalidArgumentException("ShardId must be provided when ShardFilter type is AFTER_SHARD_ID.")
+		}
+	case streams.OpenAtTimestamp, streams.FromTimestamp:
+		if !f.Timestamp.Set {
+			return from, model.NewInvalidArgumentException("Timestamp must be provided when ShardFilter type is " +
+				string(from.Filter.Type) + ".")
+		}
+		from.Filter.Time = f.Timestamp.V.UnixMilli()
+	}
+	return from, nil
+}

@@ -1,0 +1,252 @@
+package kinesis
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"thalweg/internal/awsapi"
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/streams"
+	"thalweg/internal/vfs"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+
+// server is the door behind the real wire, over a log in memory with a clock of
+// its own.
+type server struct {
+	t       testing.TB
+	clock   *clock.Manual
+	fs      *vfs.Mem
+	log     *disk.Log
+	streams *streams.Service
+	http    *awsapi.Server
+	general bool // without the door's own paths
+	vars    map[string]string
+}
+
+type fixedKeys struct{}
+
+func (fixedKeys) Secret(string) [32]byte { return [32]byte{1} }
+
+// openAuth lets everybody do everything, as the account in a header.
+type openAuth struct{}
+
+func (openAuth) Authenticate(r *http.Request, _ string, _ []byte) (awsapi.Caller, *awsapi.Error) {
+	c := awsapi.Caller{Account: "000000000000", Region: "us-east-1"}
+	if a := r.Header.Get("Test-Account"); a != "" {
+		c.Account = a
+	}
+	if a := r.Header.Get("Test-Region"); a != "" {
+		c.Region = a
+	}
+	return c, nil
+}
+
+func (openAuth) Authorize(_ awsapi.Caller, _, resource string) *awsapi.Error {
+	if strings.HasSuffix(resource, "/forbidden") {
+		return awsapi.NewError("AccessDeniedException", "no access to "+resource, 400)
+	}
+	return nil
+}
+
+func newServer(t testing.TB, general bool) *server {
+	s := &server{t: t, clock: clock.NewManual(start), fs: vfs.NewMem(1), general: general, vars: map[string]string{"mib": strings.Repeat("AAAA", 349525)}}
+	s.open()
+	t.Cleanup(func() { s.log.Close(context.Background()) })
+	return s
+}
+
+func (s *server) open() {
+	var err error
+	s.log, err = disk.Open(context.Background(), disk.Options{
+		FS: s.fs, Dir: "data", Clock: s.clock, Manual: true, WALFileBytes: 4 << 20,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cat, err := catalog.Open(context.Background(), s.log, s.clock)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.streams, err = streams.New(streams.Options{
+		Log: s.log, Catalog: cat, Clock: s.clock, Keys: fixedKeys{},
+		ShardQuota: func(string) int { return 2000 },
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	svc := New(s.streams).Service()
+	if s.general {
+		for _, op := range svc.Ops {
+			op.Fast = nil
+		}
+	}
+	s.http, err = awsapi.NewServer(awsapi.Config{
+		Services: []*awsapi.Service{svc}, Auth: openAuth{}, Log: slog.New(slog.DiscardHandler), Clock: s.clock,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// call sends one request and returns status and body.
+func (s *server) call(op, body string, header http.Header) (int, []byte) {
+	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+	r.Header.Set("X-Amz-Target", "Kinesis_20131202."+op)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	w := httptest.NewRecorder()
+	s.http.ServeHTTP(w, r)
+	return w.Code, w.Body.Bytes()
+}
+
+// TestScenarios runs testdata/*.txt, once through the door's own paths and once
+// without them: the answers are the same.
+//
+//	OPERATION [account=] [region=] [save=(VAR,MEMBER)]   the body; $VAR is a saved value, @x*1000@ a repetition
+//	clock advance=5m
+//	restart
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		for _, general := range []bool{false, true} {
+			name := strings.TrimSuffix(filepath.Base(file), ".txt")
+			if general {
+				name += "/general"
+			}
+			t.Run(name, func(t *testing.T) {
+				s := newServer(t, general)
+				datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.step(t, d) })
+			})
+		}
+	}
+}
+
+func (s *server) step(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "clock":
+		var by string
+		d.ScanArgs(t, "advance", &by)
+		dur, err := time.ParseDuration(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.clock.Advance(dur)
+		return ""
+	case "restart":
+		if err := s.log.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s.open()
+		return ""
+	}
+	header := http.Header{}
+	for arg, key := range map[string]string{"account": "Test-Account", "region": "Test-Region"} {
+		if d.HasArg(arg) {
+			var v string
+			d.ScanArgs(t, arg, &v)
+			header.Set(key, v)
+		}
+	}
+	code, body := s.call(d.Cmd, s.expand(d.Input), header)
+	if d.HasArg("save") {
+		var variable, member string
+		d.ScanArgs(t, "save", &variable, &member)
+		var out map[string]any
+		if err := json.Unmarshal(body, &out); err != nil {
+			t.Fatalf("%s: %s: %v", d.Pos, body, err)
+		}
+		v, ok := out[member].(string)
+		if !ok {
+			t.Fatalf("%s: no %s in %s", d.Pos, member, body)
+		}
+		s.vars[variable] = v
+	}
+	return fmt.Sprintf("%d %s\n", code, s.normal(t, body))
+}
+
+var (
+	variable   = regexp.MustCompile(`\$(\w+)`)
+	repetition = regexp.MustCompile(`@([^*@]+)\*(\d+)@`)
+	longRun    = regexp.MustCompile(`[a-zA-Z]{100,}`)
+
+	beyondASCII = regexp.MustCompile(`[^ -~\n]`)
+)
+
+// expand puts saved values and repetitions into a body.
+func (s *server) expand(body string) string {
+	body = repetition.ReplaceAllStringFunc(body, func(m string) string {
+		part := repetition.FindStringSubmatch(m)
+		n := 0
+		fmt.Sscan(part[2], &n)
+		return strings.Repeat(part[1], n)
+	})
+	return variable.ReplaceAllStringFunc(body, func(m string) string { return s.vars[m[1:]] })
+}
+
+// opaque are the members whose values are sealed.
+var opaque = map[string]bool{"ShardIterator": true, "NextShardIterator": true, "NextToken": true}
+
+// normal writes an answer with its members in order, one line each record or
+// shard, sealed values as "~".
+func (s *server) normal(t *testing.T, body []byte) string {
+	if len(body) == 0 {
+		return ""
+	}
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("answer is no JSON: %v: %s", err, body)
+	}
+	if bytes.Contains(body, []byte(":null")) {
+		t.Errorf("answer with a null: %s", body)
+	}
+	var hide func(v any)
+	hide = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, m := range v {
+				if opaque[k] {
+					v[k] = "~"
+				}
+				hide(m)
+			}
+		case []any:
+			for _, m := range v {
+				hide(m)
+			}
+		}
+	}
+	hide(v)
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(strings.TrimSpace(out.String()), "},{", "},\n {")
+	text = beyondASCII.ReplaceAllStringFunc(text, func(m string) string { return strings.Trim(strconv.QuoteToASCII(m), `"`) })
+	return longRun.ReplaceAllStringFunc(text, func(m string) string { return fmt.Sprintf("%s...(%d)", m[:20], len(m)) })
+}

@@ -1,0 +1,88 @@
+package kinesis
+
+import (
+	"slices"
+
+	model "thalweg/internal/awsapi/model/kinesis"
+	"thalweg/internal/catalog"
+	"thalweg/internal/opt"
+	"thalweg/internal/streams"
+)
+
+// Conversions from the domain to shapes that several operations answer with.
+
+func shardShape(sh *catalog.Shard) model.Shard {
+	out := model.Shard{
+		ShardId: opt.Of(sh.Number.String()),
+		HashKeyRange: &model.HashKeyRange{
+			StartingHashKey: opt.Of(sh.Range.Start.String()), EndingHashKey: opt.Of(sh.Range.End.String()),
+		},
+		SequenceNumberRange: &model.SequenceNumberRange{
+			StartingSequenceNumber: opt.Of(streams.StartOf(sh).String()),
+		},
+	}
+	if len(sh.Parents) > 0 {
+		out.ParentShardId = opt.Of(sh.Parents[0].String())
+	}
+	if len(sh.Parents) > 1 {
+		out.AdjacentParentShardId = opt.Of(sh.Parents[1].String())
+	}
+	if !sh.Open() {
+		out.SequenceNumberRange.EndingSequenceNumber = opt.Of(streams.EndOf(sh).String())
+	}
+	return out
+}
+
+func shardShapes(shards []*catalog.Shard) []model.Shard {
+	out := make([]model.Shard, len(shards))
+	for i, sh := range shards {
+		out[i] = shardShape(sh)
+	}
+	return out
+}
+
+func modeShape(r *catalog.Resource) *model.StreamModeDetails {
+	return &model.StreamModeDetails{StreamMode: opt.Of(model.StreamMode(r.Stream.Mode))}
+}
+
+func monitoringShape(r *catalog.Resource) []model.EnhancedMetrics {
+	metrics := make([]model.MetricsName, len(r.Stream.ShardMetrics))
+	for i, m := range r.Stream.ShardMetrics {
+		metrics[i] = model.MetricsName(m)
+	}
+	return []model.EnhancedMetrics{{ShardLevelMetrics: metrics}}
+}
+
+// encryptionShape is the encryption of a stream: NONE, or KMS and its key.
+func encryptionShape(r *catalog.Resource) (opt.V[model.EncryptionType], opt.V[string]) {
+	if r.Stream.KeyID == "" {
+		return opt.Of(model.EncryptionTypeNone), opt.V[string]{}
+	}
+	return opt.Of(model.EncryptionTypeKms), opt.Of(r.Stream.KeyID)
+}
+
+// recordEncryption is the encryption of records put or read: absent unless they
+// are encrypted.
+func recordEncryption(r *catalog.Resource) opt.V[model.EncryptionType] {
+	if r.Stream.KeyID == "" {
+		return opt.V[model.EncryptionType]{}
+	}
+	return opt.Of(model.EncryptionTypeKms)
+}
+
+// tagShapes are tags by rising key, those after the key after.
+func tagShapes(tags map[string]string, after string) []model.Tag {
+	out := make([]model.Tag, 0, len(tags))
+	for k, v := range tags {
+		if k > after {
+			out = append(out, model.Tag{Key: opt.Of(k), Value: opt.Of(v)})
+		}
+	}
+	slices.SortFunc(out, func(a, b model.Tag) int {
+		if a.Key.V < b.Key.V {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

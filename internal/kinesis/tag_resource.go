@@ -1,0 +1,26 @@
+package kinesis
+
+import (
+	"context"
+
+	model "thalweg/internal/awsapi/model/kinesis"
+)
+
+// TagResource
+//
+// Adds tags to a stream named by its ARN, or replaces the values of those it
+// has; 50 at most.
+//
+// Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
+// InvalidArgument for an ARN of anything but a stream, characters AWS does not
+// take, and too many tags.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html
+//
+// Status: partial: streams only, until there are consumers and channels to tag
+func (d *Door) TagResource(ctx context.Context, in *model.TagResourceInput) (*model.TagResourceOutput, error) {
+	a, err := parseStreamARN(in.ResourceARN.V)
+	if err != nil {
+		return nil, err
+	}
+	return nil, wireError(d.streams.Tag(ctx, a.scope, a.name, in.Tags))
+}

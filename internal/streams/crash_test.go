@@ -1,0 +1,162 @@
+package streams_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"testing"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/streams"
+	"thalweg/internal/vfs"
+)
+
+var crashes = flag.Int("streams.crashes", 60, "crash points to try")
+
+// ledger is what a client was told.
+type ledger struct {
+	streams map[string]bool   // true: made; false: deleted
+	records map[string][]seen // by stream
+	doubt   map[string]bool   // named by the call under way when the power went
+}
+
+// TestCrash cuts the power at call after call of a script that makes, fills and
+// deletes streams. Every stream acknowledged is there with all its partitions and
+// every record at its sequence number; every stream whose deletion was
+// acknowledged is gone with all of them.
+func TestCrash(t *testing.T) {
+	total, _ := crashScript(t, vfs.NewMem(0))
+	every := max(1, total / *crashes)
+	for at := 1; at < total; at += every {
+		fs := vfs.NewMem(uint64(at))
+		fs.Inject(func(op vfs.Op) error {
+			if op.N == at {
+				return vfs.ErrPowerCut
+			}
+			return nil
+		})
+		_, told := crashScript(t, fs)
+		checkAfterCrash(t, at, fs.Crash(uint64(at)), told)
+	}
+}
+
+func crashWorld(t *testing.T, fs *vfs.Mem) (*world, error) {
+	w := &world{t: t, fs: fs, clock: clock.NewManual(start)}
+	var err error
+	w.log, err = disk.Open(context.Background(), disk.Options{
+		FS: fs, Dir: "data", Clock: w.clock, Manual: true, WALFileBytes: 64 << 10, TailBytes: 128 << 10, FlushBytes: 4 << 10,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cat, err := catalog.Open(context.Background(), w.log, w.clock)
+	if err != nil {
+		return nil, err
+	}
+	w.svc, err = streams.New(streams.Options{Log: w.log, Catalog: cat, Clock: w.clock, Keys: fixedKeys{}})
+	return w, err
+}
+
+// crashScript runs until something fails, and returns the number of calls to the
+// file system and what was acknowledged.
+func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
+	told := &ledger{streams: map[string]bool{}, records: map[string][]seen{}, doubt: map[string]bool{}}
+	w, err := crashWorld(t, fs)
+	if err != nil {
+		return fs.Calls(), told
+	}
+	defer w.log.Close(context.Background())
+	ctx := context.Background()
+	for i := range 12 {
+		name := fmt.Sprintf("s%d", i%5)
+		told.doubt[name] = true
+		if told.streams[name] {
+			if w.svc.Delete(ctx, scope, name) != nil {
+				break
+			}
+			told.streams[name], told.records[name] = false, nil
+		}
+		if w.svc.Create(ctx, streams.NewStream{Scope: scope, Name: name, Mode: catalog.Provisioned, Shards: 1 + i%3}) != nil {
+			break
+		}
+		told.streams[name] = true
+		delete(told.doubt, name)
+		for j := range 4 {
+			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) {
+				return fs.Calls(), told
+			}
+		}
+		if i%4 == 3 && w.log.Step() != nil {
+			break
+		}
+	}
+	return fs.Calls(), told
+}
+
+// put puts one record and notes it when it was acknowledged.
+func (l *ledger) put(w *world, name, data string) bool {
+	r, err := w.svc.Lookup(scope, name)
+	if err != nil {
+		return false
+	}
+	p := w.svc.NewPut(r)
+	defer p.Release()
+	dst, err := p.Add([]byte(data), nil, len(data))
+	if err != nil {
+		return false
+	}
+	copy(dst, data)
+	p.Commit()
+	at, err := p.Result(0)
+	if err != nil {
+		return false
+	}
+	l.records[name] = append(l.records[name], seen{seq: at.Sequence.String(), key: data, data: data})
+	return true
+}
+
+func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
+	t.Helper()
+	w, err := crashWorld(t, fs)
+	if err != nil {
+		t.Fatalf("crash at call %d: open: %v", at, err)
+	}
+	defer w.log.Close(context.Background())
+	partitions := 1 // the catalog's
+	all, _ := w.svc.List(scope, "", 100)
+	for _, r := range all {
+		partitions += len(r.Stream.Shards)
+		if _, known := told.streams[r.Name]; !known && !told.doubt[r.Name] {
+			t.Fatalf("crash at call %d: stream %s came from nowhere", at, r.Name)
+		}
+	}
+	if got := len(w.log.Partitions()); got != partitions {
+		t.Fatalf("crash at call %d: %d partitions for %d of streams", at, got, partitions)
+	}
+	for name, exists := range told.streams {
+		r, err := w.svc.Lookup(scope, name)
+		if told.doubt[name] && err != nil {
+			continue
+		}
+		if (err == nil) != exists && !told.doubt[name] {
+			t.Fatalf("crash at call %d: stream %s: %v", at, name, err)
+		}
+		if err != nil {
+			continue
+		}
+		found := map[string]string{}
+		for i := range r.Stream.Shards {
+			list, _, _ := w.get(w.at(r, i, streams.StartingAt{Type: streams.TrimHorizon}), 100)
+			for _, s := range list {
+				found[s.seq] = s.data
+			}
+		}
+		for _, want := range told.records[name] {
+			if !told.doubt[name] && found[want.seq] != want.data {
+				t.Fatalf("crash at call %d: stream %s: record %s at %s is %q", at, name, want.data, want.seq, found[want.seq])
+			}
+		}
+	}
+}

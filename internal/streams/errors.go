@@ -1,0 +1,21 @@
+package streams
+
+import (
+	"fmt"
+
+	"thalweg/internal/errs"
+)
+
+// The texts are those that AWS answers with.
+
+func notFound(account, name string) error {
+	return errs.New(errs.NotFound, fmt.Sprintf("Stream %s under account %s not found.", name, account))
+}
+
+func shardNotFound(account, name, shard string) error {
+	return errs.New(errs.NotFound, fmt.Sprintf("Shard %s in stream %s under account %s does not exist", shard, name, account))
+}
+
+func invalid(format string, args ...any) error {
+	return errs.New(errs.Invalid, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,213 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"thalweg/internal/arn"
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/errs"
+	"thalweg/internal/ids"
+	"thalweg/internal/log"
+)
+
+// NewStream is what a stream is made from.
+type NewStream struct {
+	Scope catalog.Scope
+	Name  string
+	Mode  catalog.StreamMode
+	// Shards is at least 1; an on-demand stream gets OnDemandShards whatever it
+	// says.
+	Shards int
+	Tags   map[string]string
+	// MaxRecordKiB is 1024 to 10240; 0 is the default.
+	MaxRecordKiB     int
+	AutoDistribution bool
+}
+
+// Create makes a stream with its shards, in one step. Errors: Exists, LimitExceeded,
+// Invalid, those of the log.
+func (s *Service) Create(ctx context.Context, n NewStream) error {
+	if n.Mode == catalog.OnDemand {
+		n.Shards = OnDemandShards
+	}
+	if n.MaxRecordKiB == 0 {
+		n.MaxRecordKiB = DefaultMaxRecordKiB
+	}
+	if err := checkTags("add tags to", n.Scope, n.Name, tagTexts(n.Tags)); err != nil {
+		return err
+	}
+	if len(n.Tags) > MaxTags {
+		return tooManyTags(n.Scope, n.Name)
+	}
+	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
+		key := streamKey(n.Scope, n.Name)
+		last := tx.LastSecond(key)
+		if old := tx.Get(key); old != nil {
+			if !s.gone(old) {
+				return errs.New(errs.Exists, fmt.Sprintf("Stream %s under account %s already exists.", n.Name, n.Scope.Account))
+			}
+			s.removeIn(tx, old)
+			last = lastSecond(old)
+		}
+		if err := s.checkQuotas(tx, n); err != nil {
+			return err
+		}
+		now := clock.Millis(s.clock)
+		r := newResource(key, n, tx.NewStreamNumber(), max(now, (last+1)*1000))
+		if s.transition > 0 {
+			r.State, r.Until = catalog.Creating, now+s.transition.Milliseconds()
+		}
+		tx.Put(r)
+		for i := range r.Stream.Shards {
+			tx.Entry(log.Entry{
+				Kind: log.Create, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number),
+				Config: partitionConfig(r.Stream),
+			})
+		}
+		return nil
+	})
+}
+
+func newResource(key catalog.Key, n NewStream, number uint64, created int64) *catalog.Resource {
+	st := &catalog.Stream{
+		Number: number, Generation: 1, Mode: n.Mode, RetentionHours: MinRetentionHours,
+		MaxRecordKiB: n.MaxRecordKiB, AutoDistribution: n.AutoDistribution,
+	}
+	for i, r := range ids.UniformRanges(n.Shards) {
+		st.Shards = append(st.Shards, catalog.Shard{Number: ids.Shard(i), Range: r, Created: created})
+	}
+	return &catalog.Resource{
+		Key: key, Created: created, State: catalog.Active, Tags: n.Tags, Stream: st,
+		ARN: arn.New("kinesis", n.Scope.Region, n.Scope.Account, "stream/"+n.Name).String(),
+	}
+}
+
+func partitionConfig(st *catalog.Stream) log.Config {
+	return log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour}
+}
+
+func (s *Service) checkQuotas(tx *catalog.Tx, n NewStream) error {
+	open, onDemand := s.count(tx.List(catalog.KindStream, n.Scope))
+	if limit := s.quota(n.Scope.Region); open+n.Shards > limit {
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the shard limit for the account %s in %s. "+
+			"Current shard count for the account: %d. Limit: %d. Number of additional shards that would have "+
+			"resulted from this request: %d. Refer to the AWS Service Limits page "+
+			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "+
+			"for current limits and how to request higher limits.",
+			n.Scope.Account, n.Scope.Region, open, limit, n.Shards))
+	}
+	if n.Mode == catalog.OnDemand && onDemand >= OnDemandStreams {
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the on-demand stream limit for the account %s in %s. "+
+			"Current on-demand stream count for the account: %d. Limit: %d.", n.Scope.Account, n.Scope.Region, onDemand, OnDemandStreams))
+	}
+	return nil
+}
+
+// Usage is what an account uses of its quotas in a region.
+type Usage struct{ OpenShards, ShardLimit, OnDemandStreams int }
+
+// Usage counts a scope's streams.
+func (s *Service) Usage(scope catalog.Scope) Usage {
+	open, onDemand := s.count(s.catalog.List(catalog.KindStream, scope))
+	return Usage{OpenShards: open, ShardLimit: s.quota(scope.Region), OnDemandStreams: onDemand}
+}
+
+func (s *Service) count(streams []*catalog.Resource) (open, onDemand int) {
+	for _, r := range streams {
+		if s.gone(r) {
+			continue
+		}
+		open += OpenShards(r)
+		if r.Stream.Mode == catalog.OnDemand {
+			onDemand++
+		}
+	}
+	return open, onDemand
+}
+
+// OpenShards is the number of shards of r that take records.
+func OpenShards(r *catalog.Resource) (n int) {
+	for i := range r.Stream.Shards {
+		if r.Stream.Shards[i].Open() {
+			n++
+		}
+	}
+	return n
+}
+
+// Delete removes a stream and its records. Errors: NotFound, InUse while it is
+// being created or deleted, those of the log.
+func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
+	var number uint64
+	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if s.transition > 0 {
+			r.State, r.Until = catalog.Deleting, clock.Millis(s.clock)+s.transition.Milliseconds()
+			tx.Put(r)
+			return nil
+		}
+		number = r.Stream.Number
+		s.removeIn(tx, r)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.forgetRoute(number)
+	select {
+	case s.wake <- struct{}{}:
+	default: // a wake-up is waiting already
+	}
+	return nil
+}
+
+// remove takes away a stream whose time is over.
+func (s *Service) remove(ctx context.Context, key catalog.Key) error {
+	var number uint64
+	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if r := tx.Get(key); r != nil && s.gone(r) {
+			number = r.Stream.Number
+			s.removeIn(tx, r)
+		}
+		return nil
+	})
+	if err == nil {
+		s.forgetRoute(number)
+	}
+	return err
+}
+
+func (s *Service) removeIn(tx *catalog.Tx, r *catalog.Resource) {
+	tx.Delete(r.Key, lastSecond(r), clock.Millis(s.clock)/1000)
+	for i := range r.Stream.Shards {
+		tx.Entry(log.Entry{Kind: log.Delete, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number)})
+	}
+}
+
+// lastSecond is the latest creation second in the sequence numbers of r.
+func lastSecond(r *catalog.Resource) (second int64) {
+	for i := range r.Stream.Shards {
+		second = max(second, r.Stream.Shards[i].Created/1000)
+	}
+	return second
+}
+
+// change runs fn in an update, with a copy of an ACTIVE stream that fn may alter
+// and put. Errors: NotFound, InUse, those of fn and of the log.
+func (s *Service) change(ctx context.Context, scope catalog.Scope, name string, fn func(*catalog.Tx, *catalog.Resource) error) error {
+	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
+		r := tx.Get(streamKey(scope, name))
+		if r == nil || s.gone(r) {
+			return notFound(scope.Account, name)
+		}
+		if state := s.Status(r); state != catalog.Active {
+			return errs.New(errs.InUse, fmt.Sprintf("Stream %s under account %s not ACTIVE, instead in state %s",
+				name, scope.Account, state))
+		}
+		r = r.Clone()
+		r.State, r.Until = catalog.Active, 0
+		return fn(tx, r)
+	})
+}

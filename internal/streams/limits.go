@@ -1,0 +1,47 @@
+package streams
+
+import "time"
+
+// Limits of Kinesis Data Streams, from
+// docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html and the
+// API reference page of the operation named.
+const (
+	// MinRetentionHours and MaxRetentionHours bound a stream's retention; the
+	// first is also the default.
+	MinRetentionHours = 24
+	MaxRetentionHours = 8760
+	// DefaultMaxRecordKiB and MaxRecordKiB bound a record's data: what a new
+	// stream takes, and the most it can be set to.
+	DefaultMaxRecordKiB = 1024
+	MaxRecordKiB        = 10240
+	// MaxPutBytes bounds data and partition keys of one PutRecords, MaxPutRecords
+	// its records.
+	MaxPutBytes   = 10 << 20
+	MaxPutRecords = 500
+	// MaxGetBytes bounds data and partition keys of one GetRecords answer, but
+	// for its first record; MaxGetRecords its records.
+	MaxGetBytes   = 10 << 20
+	MaxGetRecords = 10_000
+	// MaxTags is how many tags a resource may have.
+	MaxTags = 50
+	// OnDemandShards is how many shards a new on-demand stream has.
+	OnDemandShards = 4
+	// OnDemandStreams is how many on-demand streams an account may have in a
+	// region.
+	OnDemandStreams = 50
+	// IteratorLife is how long a shard iterator lives (API_GetShardIterator), PageLife
+	// a pagination token (API_ListShards).
+	IteratorLife = 5 * time.Minute
+	PageLife     = 300 * time.Second
+)
+
+// ShardQuota is the default number of open shards of an account in a region:
+// 20,000 in three of them. The page gives 1,000 or 6,000 for every other without
+// saying which; the larger is taken.
+func ShardQuota(region string) int {
+	switch region {
+	case "us-east-1", "us-west-2", "eu-west-1":
+		return 20_000
+	}
+	return 6_000
+}

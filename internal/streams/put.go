@@ -1,0 +1,191 @@
+package streams
+
+import (
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/errs"
+	"thalweg/internal/ids"
+	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
+)
+
+// HashKeyHeader is the record header that keeps an explicit hash key, in decimal.
+const HashKeyHeader = "thalweg.ehk"
+
+// maxKeptBuffer is the largest batch buffer that a Put keeps for the next one.
+const maxKeptBuffer = 4 << 20
+
+// Put is one call's records on their way: [Service.NewPut], [Put.Add] for each,
+// [Put.Commit], [Put.Result] for each, [Put.Release]. Records are written
+// straight into one batch per shard; a Put that is not committed leaves no
+// trace. It is for one goroutine.
+type Put struct {
+	svc     *Service
+	route   *route
+	now     int64
+	groups  []group
+	byShard []int32 // position in route.open -> index in groups + 1
+	placed  []place
+	headers batch.Headers
+
+	entries []log.Entry
+	results []log.Result
+	acked   chan struct{}
+	onAck   func([]log.Result)
+}
+
+// group is the batch for one shard.
+type group struct {
+	shard   int // position in route.open
+	builder batch.Builder
+}
+
+// place is where a record went.
+type place struct{ group, index int32 }
+
+func newPut(s *Service) *Put {
+	p := &Put{svc: s, acked: make(chan struct{}, 1)}
+	p.onAck = func(r []log.Result) {
+		p.results = append(p.results[:0], r...)
+		p.acked <- struct{}{}
+	}
+	return p
+}
+
+// NewPut begins a put to a stream. Release gives its memory back.
+func (s *Service) NewPut(r *catalog.Resource) *Put {
+	p := s.puts.Get().(*Put)
+	p.route = s.routeOf(r)
+	p.now = clock.Millis(s.clock)
+	if n := len(p.route.open); cap(p.byShard) < n {
+		p.byShard = make([]int32, n)
+	} else {
+		p.byShard = p.byShard[:n]
+	}
+	return p
+}
+
+// Add adds a record of size bytes, which the caller writes into the returned
+// slice before the next call. key is the partition key, nil for none (AUTO
+// streams only; the caller sees to that). explicit is the explicit hash key in
+// decimal, nil for none; one out of range is an Invalid error.
+func (p *Put) Add(key, explicit []byte, size int) ([]byte, error) {
+	var at int
+	p.headers = p.headers.Reset()
+	switch {
+	case p.route.res.Stream.AutoDistribution: // keys do not decide
+		at = p.route.next()
+	case explicit != nil:
+		h, ok := ids.ParseHash(explicit)
+		if !ok {
+			return nil, invalid("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "+
+				"Specified value was %s", explicit)
+		}
+		p.headers = p.headers.AppendHeader(HashKeyHeader, explicit)
+		at = p.route.find(h)
+	default:
+		at = p.route.find(ids.HashOf(key))
+	}
+	g := p.byShard[at]
+	if g == 0 {
+		g = p.addGroup(at)
+	}
+	b := &p.groups[g-1].builder
+	p.placed = append(p.placed, place{group: g - 1, index: int32(b.Count())})
+	return b.Reserve(batch.Record{Key: key, Timestamp: p.now, Headers: p.headers}, size), nil
+}
+
+// addGroup begins the batch for a shard, in the storage of an earlier put's.
+func (p *Put) addGroup(at int) int32 {
+	if len(p.groups) < cap(p.groups) {
+		p.groups = p.groups[:len(p.groups)+1]
+	} else {
+		p.groups = append(p.groups, group{})
+	}
+	g := &p.groups[len(p.groups)-1]
+	g.shard = at
+	g.builder.Reset()
+	p.byShard[at] = int32(len(p.groups))
+	return p.byShard[at]
+}
+
+// Len is the number of records added.
+func (p *Put) Len() int { return len(p.placed) }
+
+// Commit appends the records and waits until they are durable or refused, shard
+// by shard. It does not stop waiting: what has been appended may be durable.
+func (p *Put) Commit() {
+	if len(p.groups) == 0 {
+		return
+	}
+	for i := range p.groups {
+		g := &p.groups[i]
+		p.entries = append(p.entries, log.Entry{
+			Kind: log.Data, Partition: p.route.open[g.shard].partition, Batch: g.builder.Finish(),
+		})
+	}
+	p.svc.log.Append(log.Request{Entries: p.entries}, p.onAck)
+	<-p.acked
+}
+
+// Placed is where a record is.
+type Placed struct {
+	Shard    ids.Shard
+	Sequence ids.Sequence
+}
+
+// Result tells what became of the i-th record added. Errors: NotFound when the
+// stream was deleted meanwhile, Throttled, NoSpace, ReadOnly, Internal.
+func (p *Put) Result(i int) (Placed, error) {
+	at := p.placed[i]
+	r := &p.results[at.group]
+	sh := &p.route.open[p.groups[at.group].shard]
+	if r.Err != nil {
+		return Placed{Shard: sh.number}, p.putError(sh, r.Err)
+	}
+	return Placed{
+		Shard:    sh.number,
+		Sequence: sequence(sh.number, sh.created, r.Offset+int64(at.index), r.Arrival),
+	}, nil
+}
+
+func (p *Put) putError(sh *openShard, err error) error {
+	res := p.route.res
+	switch kind := errs.KindOf(err); kind {
+	case errs.NotFound:
+		return notFound(res.Account, res.Name)
+	case errs.Throttled:
+		return &errs.Error{Kind: errs.Throttled, Err: err, Msg: "Rate exceeded for shard " + sh.number.String() +
+			" in stream " + res.Name + " under account " + res.Account + "."}
+	case errs.NoSpace, errs.ReadOnly:
+		return errs.Wrap(kind, "put to shard "+sh.number.String(), err)
+	default:
+		return errs.Wrap(errs.Internal, "put to shard "+sh.number.String(), err)
+	}
+}
+
+// Release gives the put's memory back. Nothing of it may be used afterwards.
+func (p *Put) Release() {
+	for i := range p.groups {
+		g := &p.groups[i]
+		p.byShard[g.shard] = 0
+		if g.builder.Cap() > maxKeptBuffer {
+			g.builder = batch.Builder{}
+		}
+	}
+	clear(p.entries)
+	p.entries, p.groups, p.placed, p.results = p.entries[:0], p.groups[:0], p.placed[:0], p.results[:0]
+	p.route = nil
+	p.svc.puts.Put(p)
+}
+
+// CheckOrdering refuses a SequenceNumberForOrdering that is no sequence number,
+// or one from the future. The order it asks for is kept anyway.
+func (s *Service) CheckOrdering(r *catalog.Resource, text string) error {
+	seq, _, err := ids.ParseSequence(text)
+	if err != nil || seq.Time > clock.Millis(s.clock)/1000 {
+		return invalid("ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
+			text, r.Name, r.Account)
+	}
+	return nil
+}

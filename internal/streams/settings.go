@@ -1,0 +1,128 @@
+package streams
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/errs"
+	"thalweg/internal/log"
+)
+
+// SetRetention sets how long records can be read. longer tells the direction
+// that the caller asked for; the present value is right in both. Errors:
+// NotFound, InUse, Invalid.
+func (s *Service) SetRetention(ctx context.Context, scope catalog.Scope, name string, hours int, longer bool) error {
+	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		old := r.Stream.RetentionHours
+		switch {
+		case hours < MinRetentionHours:
+			return invalid("Minimum allowed retention period is %d hours. Requested retention period (%d hours) is too short.",
+				MinRetentionHours, hours)
+		case hours > MaxRetentionHours:
+			return invalid("Maximum allowed retention period is %d hours. Requested retention period (%d hours) is too long.",
+				MaxRetentionHours, hours)
+		case longer && hours < old:
+			return invalid("Requested retention period (%d hours) for stream %s can not be shorter than existing retention "+
+				"period (%d hours). Use DecreaseRetentionPeriod API.", hours, name, old)
+		case !longer && hours > old:
+			return invalid("Requested retention period (%d hours) for stream %s can not be longer than existing retention "+
+				"period (%d hours). Use IncreaseRetentionPeriod API.", hours, name, old)
+		case hours == old:
+			return nil
+		}
+		// What is out of sight stays so.
+		r.Stream.TrimBefore = max(r.Stream.TrimBefore, clock.Millis(s.clock)-int64(old)*3600_000)
+		r.Stream.RetentionHours = hours
+		tx.Put(r)
+		for i := range r.Stream.Shards {
+			tx.Entry(log.Entry{
+				Kind: log.Configure, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number), Config: partitionConfig(r.Stream),
+			})
+		}
+		return nil
+	})
+}
+
+// Tag adds tags to a stream or replaces their values. Errors: NotFound, InUse,
+// Invalid.
+func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tags map[string]string) error {
+	if err := checkTags("add tags to", scope, name, tagTexts(tags)); err != nil {
+		return err
+	}
+	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if r.Tags == nil {
+			r.Tags = make(map[string]string, len(tags))
+		}
+		maps.Copy(r.Tags, tags)
+		if len(r.Tags) > MaxTags {
+			return tooManyTags(scope, name)
+		}
+		tx.Put(r)
+		return nil
+	})
+}
+
+// Untag removes tags from a stream; those it has not are no error. Errors:
+// NotFound, InUse, Invalid.
+func (s *Service) Untag(ctx context.Context, scope catalog.Scope, name string, keys []string) error {
+	if err := checkTags("remove tags from", scope, name, keys); err != nil {
+		return err
+	}
+	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		for _, k := range keys {
+			delete(r.Tags, k)
+		}
+		tx.Put(r)
+		return nil
+	})
+}
+
+// tagTexts are the keys and values of tags.
+func tagTexts(tags map[string]string) []string {
+	texts := make([]string, 0, 2*len(tags))
+	for k, v := range tags {
+		texts = append(texts, k, v)
+	}
+	return texts
+}
+
+func tooManyTags(scope catalog.Scope, name string) error {
+	return invalid("Failed to add tags to stream %s under account %s because a given stream cannot have more than %d tags "+
+		"associated with it.", name, scope.Account, MaxTags)
+}
+
+// checkTags refuses what AWS refuses in keys and values: first what its pattern
+// does not know, then the percent sign, which it knows but does not take.
+func checkTags(verb string, scope catalog.Scope, name string, texts []string) error {
+	percent := false
+	for _, text := range texts {
+		if !legalTagText(text) {
+			return errs.New(errs.Invalid, "Some tags contain invalid characters. Valid characters: "+
+				"Unicode letters, digits, white space, _ . / = + - % @ :.")
+		}
+		percent = percent || strings.Contains(text, "%")
+	}
+	if percent {
+		return invalid("Failed to %s stream %s under account %s because some tags contained illegal characters. "+
+			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", verb, name, scope.Account)
+	}
+	return nil
+}
+
+// legalTagText tells what AWS takes in a tag's key or value: ASCII letters and
+// digits, some signs, and two ranges of Unicode.
+func legalTagText(s string) bool {
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z':
+		case strings.ContainsRune("_./-=+ @%:", r):
+		case r >= 0x00C0 && r <= 0x1FFF, r >= 0x2C00 && r <= 0xD7FF:
+		default:
+			return false
+		}
+	}
+	return true
+}
