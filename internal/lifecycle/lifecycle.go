@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -45,7 +46,7 @@ func (g *Group) Go(name string, fn func(ctx context.Context) error) {
 		if g.running[name]--; g.running[name] == 0 {
 			delete(g.running, name)
 		}
-		if err != nil && g.ctx.Err() == nil {
+		if err != nil && g.err == nil && !errors.Is(err, context.Canceled) {
 			g.err = fmt.Errorf("%s: %w", name, err)
 			g.cancel(g.err)
 		}
