@@ -3,6 +3,8 @@ package awsapi
 import (
 	"context"
 	"net/http"
+
+	"thalweg/internal/arn"
 )
 
 // Caller is who makes a request, and where.
@@ -22,9 +24,10 @@ type Caller struct {
 	Service string
 }
 
-// ARN names a resource of the caller's account and region.
+// ARN names a resource of the caller's account and region, in the region's own
+// partition.
 func (c Caller) ARN(service, resource string) string {
-	return "arn:aws:" + service + ":" + c.Region + ":" + c.Account + ":" + resource
+	return arn.New(service, c.Region, c.Account, resource).String()
 }
 
 // Auth says who makes a request and what they may do. Both methods are called by
@@ -58,6 +61,7 @@ type call struct {
 	action     string
 	authorised bool
 	done       []func()
+	mem        *lease // nil outside a server
 }
 
 type callKey struct{}
@@ -98,6 +102,14 @@ func Authorize(ctx context.Context, resource string) *Error {
 	}
 	c.authorised = true
 	return nil
+}
+
+// Hold draws n bytes of the memory budget for the request of ctx, until it has
+// been answered, and reports whether there were so many. A handler calls it for
+// what it builds beyond a few kilobytes. Outside a server there is no bound.
+func Hold(ctx context.Context, n int) bool {
+	c := callFrom(ctx)
+	return c == nil || c.mem == nil || c.mem.grow(c.mem.held+int64(n))
 }
 
 // OnDone has f called once the answer of the request under way has been encoded,

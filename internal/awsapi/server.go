@@ -85,6 +85,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.ids = newIDs()
 	x.call.caller.RequestID = x.ids[:uuidLen]
 	x.call.caller.SourceIP = hostOf(r.RemoteAddr)
+	x.call.mem = &x.mem
 	defer x.finish()
 	defer func() {
 		if p := recover(); p != nil {

@@ -10,6 +10,10 @@ import (
 	"thalweg/internal/streams"
 )
 
+// answerStep is how many bytes of an answer are drawn from the memory budget at
+// a time.
+const answerStep = 1 << 20
+
 // fastGetRecords is GetRecords for a JSON document of the usual form: each
 // record goes from its batch into the answer, base64 in between and no copy.
 func (d *Door) fastGetRecords(ctx context.Context, c awsapi.Codec, body, out []byte) ([]byte, bool, error) {
@@ -29,12 +33,19 @@ func (d *Door) fastGetRecords(ctx context.Context, c awsapi.Codec, body, out []b
 		return nil, false, nil
 	}
 	defer page.Close()
+	held := 0
 	out = append(out, `{"Records":[`...)
 	for page.Next() {
 		if page.Count() > 1 {
 			out = append(out, ',')
 		}
 		out = appendRecord(out, page.Record())
+		if len(out) > held {
+			if !awsapi.Hold(ctx, answerStep) {
+				break // a shorter page; the next one begins where this ends
+			}
+			held += answerStep
+		}
 	}
 	if page.Err() != nil {
 		return nil, false, nil

@@ -40,6 +40,7 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 	defer page.Close()
 	out := &model.GetRecordsOutput{Records: []model.Record{}}
 	encryption := recordEncryption(pos.Stream)
+	size, held := 0, 0
 	for page.Next() {
 		r := page.Record()
 		rec := model.Record{
@@ -55,6 +56,12 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 			rec.PartitionKey = opt.Of(string(r.Key))
 		}
 		out.Records = append(out.Records, rec)
+		if size += 3*len(r.Data) + 512; size > held { // the copy, and the encoded form
+			if !awsapi.Hold(ctx, answerStep) {
+				break // a shorter page; the next one begins where this ends
+			}
+			held += answerStep
+		}
 	}
 	if err := page.Err(); err != nil {
 		return nil, wireError(err)
