@@ -58,7 +58,7 @@ type Server struct {
 	mu      sync.Mutex
 	conns   map[*conn]struct{} // guarded by mu
 	closing bool               // guarded by mu
-	wg      sync.WaitGroup
+	drained chan struct{}      // guarded by mu; made by Shutdown, closed with the last connection
 }
 
 // Serve answers the requests of one connection and returns when it is done or
@@ -79,25 +79,32 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) {
 }
 
 // Shutdown lets requests that have begun finish, closes idle connections, and
-// waits for all until ctx ends; then it closes what is left.
+// waits for all until ctx ends; then it closes what is left and waits for that.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	for c := range s.conns {
 		c.interrupt()
 	}
-	s.mu.Unlock()
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.conns {
-			c.nc.Close()
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+		if len(s.conns) == 0 {
+			close(s.drained)
 		}
-	})
-	defer stop()
-	go func() { s.wg.Wait(); close(done) }()
-	<-done
+	}
+	drained := s.drained
+	s.mu.Unlock()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.nc.Close() // its loop finds out
+	}
+	s.mu.Unlock()
+	<-drained
 	return ctx.Err()
 }
 
@@ -118,7 +125,6 @@ func (s *Server) track(c *conn) bool {
 		s.conns = map[*conn]struct{}{}
 	}
 	s.conns[c] = struct{}{}
-	s.wg.Add(1)
 	return true
 }
 
@@ -126,7 +132,9 @@ func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	s.wg.Done()
+	if s.drained != nil && len(s.conns) == 0 {
+		close(s.drained)
+	}
 }
 
 func (s *Server) isClosing() bool {
