@@ -91,8 +91,8 @@ func appendBody(r *http.Request, buf []byte, limit int64, mem *lease) ([]byte, e
 		}
 		if len(buf) == cap(buf) {
 			bigger := 2 * int64(cap(buf))
-			if r.ContentLength >= 0 {
-				bigger = min(bigger, r.ContentLength)
+			if r.ContentLength >= 0 { // in few steps: each leaves the one before as garbage
+				bigger = min(8*int64(cap(buf)), r.ContentLength)
 			}
 			bigger = min(bigger, limit+1)
 			if !mem.grow(int64(cap(buf)) + bigger) { // both exist while one is copied

@@ -61,7 +61,7 @@ type call struct {
 	action     string
 	authorised bool
 	done       []func()
-	mem        *lease // nil outside a server
+	x          *exchange // nil outside a server
 }
 
 type callKey struct{}
@@ -109,7 +109,20 @@ func Authorize(ctx context.Context, resource string) *Error {
 // what it builds beyond a few kilobytes. Outside a server there is no bound.
 func Hold(ctx context.Context, n int) bool {
 	c := callFrom(ctx)
-	return c == nil || c.mem == nil || c.mem.grow(c.mem.held+int64(n))
+	return c == nil || c.x == nil || c.x.mem.grow(c.x.mem.held+int64(n))
+}
+
+// Send writes what a [FastFunc] has of its answer so far and returns out emptied,
+// for the rest. It may be called once the operation can no longer fail: status
+// and headers are gone with the first piece, and an error after it breaks the
+// connection off. Outside a server it returns out as it is.
+func Send(ctx context.Context, out []byte) []byte {
+	c := callFrom(ctx)
+	if c == nil || c.x == nil {
+		return out
+	}
+	c.x.send(out)
+	return out[:0]
 }
 
 // OnDone has f called once the answer of the request under way has been encoded,

@@ -75,6 +75,7 @@ type exchange struct {
 	body   []byte
 	out    *buffer // the answer's, from the pool
 	sent   int     // bytes of the answer's body
+	begun  bool    // the answer goes out in pieces, and the first has gone
 	code   string  // of the error that was answered
 }
 
@@ -85,7 +86,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.ids = newIDs()
 	x.call.caller.RequestID = x.ids[:uuidLen]
 	x.call.caller.SourceIP = hostOf(r.RemoteAddr)
-	x.call.mem = &x.mem
+	x.call.x = x
 	defer x.finish()
 	defer func() {
 		if p := recover(); p != nil {
@@ -119,6 +120,9 @@ func (x *exchange) panicked(p any) {
 	}
 	x.srv.cfg.Log.Error("handler panicked", "operation", x.operation(), "request_id", x.call.caller.RequestID,
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if x.begun {
+		panic(http.ErrAbortHandler)
+	}
 	x.fail(errInternal())
 }
 
@@ -189,16 +193,30 @@ func (x *exchange) authenticate(svc *Service, op *Op) error {
 func (x *exchange) fast(ctx context.Context, op *Op) (handled bool, err error) {
 	x.out = x.srv.bufs.get()
 	resp, handled, err := op.Fast(ctx, x.format.codec, x.body, x.out.b)
+	if x.begun {
+		if err != nil || !handled {
+			x.code = "InternalFailure"
+			x.srv.cfg.Log.Error("answer ended early", "operation", op.Action, "request_id", x.call.caller.RequestID, "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		x.out.b = resp
+		x.send(resp)
+		return true, nil
+	}
 	if err != nil || !handled {
 		return handled, err
 	}
 	if !x.call.authorised {
-		x.srv.cfg.Log.Error("operation answered without authorisation", "operation", op.Action)
-		return true, errInternal()
+		return true, x.unauthorised(op)
 	}
 	x.out.b = resp
 	x.write(op.Status, resp)
 	return true, nil
+}
+
+func (x *exchange) unauthorised(op *Op) error {
+	x.srv.cfg.Log.Error("operation answered without authorisation", "operation", op.Action)
+	return errInternal()
 }
 
 func hostOf(addr string) string {

@@ -32,6 +32,26 @@ func (x *exchange) write(status int, body []byte) {
 	_, _ = x.w.Write(body) // a client that has gone is net/http's to notice
 }
 
+// send sends a piece of an answer whose length is not known before its end.
+func (x *exchange) send(piece []byte) {
+	if !x.begun {
+		if !x.call.authorised {
+			panic("answer begun without authorisation: " + x.operation())
+		}
+		x.begun = true
+		x.setHeaders()
+		x.w.Header()["Content-Type"] = []string{x.format.contentType}
+		x.w.WriteHeader(x.route.op.Status)
+	}
+	x.sent += len(piece)
+	if _, err := x.w.Write(piece); err != nil {
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	if f, ok := x.w.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
 // stream sends a body as it comes and closes it. When it ends early the
 // connection is broken off, for that is how a client can tell.
 func (x *exchange) stream(op *Op, payload io.ReadCloser) error {

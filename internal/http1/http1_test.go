@@ -251,6 +251,35 @@ func TestHeaderValuesDoNotLeakBetweenRequests(t *testing.T) {
 	}
 }
 
+func TestFlushedAnswersGoInChunks(t *testing.T) {
+	r := start(t, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		for i := range 3 {
+			w.Write(bytes.Repeat([]byte{byte('a' + i)}, 100_000))
+			w.(http.Flusher).Flush()
+			w.Write(nil)
+		}
+		w.Write([]byte("end"))
+	})
+	want := strings.Repeat("a", 100_000) + strings.Repeat("b", 100_000) + strings.Repeat("c", 100_000) + "end"
+	for range 2 {
+		req, _ := http.NewRequest("POST", "http://"+r.addr+"/", strings.NewReader("x"))
+		req.Header.Set("X-Amz-Target", "A")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(got) != want || fmt.Sprint(resp.TransferEncoding) != "[chunked]" {
+			t.Fatalf("%d bytes, %v, %v", len(got), resp.TransferEncoding, err)
+		}
+	}
+	if r.served.Load() != 2 {
+		t.Errorf("served %d here", r.served.Load())
+	}
+}
+
 func TestPanicEndsOnlyTheConnection(t *testing.T) {
 	r := start(t, func(w http.ResponseWriter, req *http.Request) { panic("boom") })
 	for range 2 {

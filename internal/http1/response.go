@@ -12,7 +12,8 @@ import (
 )
 
 // response collects an answer and writes it in one call where it can. An answer
-// whose handler sets Content-Length is written as it comes once it is long.
+// whose handler sets Content-Length is written as it comes once it is long; one
+// that the handler flushes goes out in chunks.
 type response struct {
 	c      *conn
 	header http.Header
@@ -20,12 +21,13 @@ type response struct {
 	buf    []byte // head, then body
 	body   []byte // body collected so far
 	sent   bool   // the head has left
+	chunks bool   // in chunks (RFC 9112 section 7.1)
 	failed error
 }
 
 func (w *response) reset() {
 	clear(w.header)
-	w.status, w.sent, w.failed = 0, false, nil
+	w.status, w.sent, w.chunks, w.failed = 0, false, false, nil
 	w.body = w.body[:0]
 }
 
@@ -45,6 +47,10 @@ func (w *response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	if w.sent {
 		w.c.deadline(w.c.nc.SetWriteDeadline, w.c.srv.WriteTimeout)
+		if w.chunks {
+			w.chunk(p)
+			return len(p), w.failed
+		}
 		return w.c.nc.Write(p)
 	}
 	if len(w.body)+len(p) <= inlineMax || w.header["Content-Length"] == nil {
@@ -53,6 +59,32 @@ func (w *response) Write(p []byte) (int, error) {
 	}
 	w.sendHead(-1, false, p)
 	return len(p), w.failed
+}
+
+// Flush implements http.Flusher: what was written so far goes out, and so does
+// from now on every write, as one chunk.
+func (w *response) Flush() {
+	if w.sent || w.failed != nil || w.header["Content-Length"] != nil {
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	body := w.body
+	w.body = w.body[:0]
+	w.chunks = true
+	w.sendHead(-1, false, nil)
+	if w.failed == nil && len(body) > 0 {
+		w.chunk(body)
+	}
+}
+
+// chunk writes p, which is not empty, as one chunk.
+func (w *response) chunk(p []byte) {
+	if len(p) == 0 {
+		return // an empty chunk would be the last
+	}
+	w.buf = append(strconv.AppendInt(w.buf[:0], int64(len(p)), 16), "\r\n"...)
+	bufs := net.Buffers{w.buf, p, []byte("\r\n")}
+	_, w.failed = bufs.WriteTo(w.c.nc)
 }
 
 // sendHead writes the head and whatever body is at hand. length -1 takes the
@@ -74,6 +106,9 @@ func (w *response) sendHead(length int, closing bool, rest []byte) {
 	if length >= 0 {
 		b = append(strconv.AppendInt(append(b, "Content-Length: "...), int64(length), 10), "\r\n"...)
 	}
+	if w.chunks {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
 	if closing {
 		b = append(b, "Connection: close\r\n"...)
 	}
@@ -94,8 +129,11 @@ func (w *response) finish(closing bool) bool {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	if !w.sent {
+	switch {
+	case !w.sent:
 		w.sendHead(len(w.body), closing, nil)
+	case w.chunks && w.failed == nil:
+		_, w.failed = w.c.nc.Write([]byte("0\r\n\r\n"))
 	}
 	if cap(w.body) > 4*inlineMax {
 		w.body = nil

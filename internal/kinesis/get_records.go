@@ -40,7 +40,7 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 	defer page.Close()
 	out := &model.GetRecordsOutput{Records: []model.Record{}}
 	encryption := recordEncryption(pos.Stream)
-	size, held := 0, 0
+	size, held := 0, 0 // bytes
 	for page.Next() {
 		r := page.Record()
 		rec := model.Record{
@@ -57,10 +57,10 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 		}
 		out.Records = append(out.Records, rec)
 		if size += 3*len(r.Data) + 512; size > held { // the copy, and the encoded form
-			if !awsapi.Hold(ctx, answerStep) {
+			if !awsapi.Hold(ctx, holdStep) {
 				break // a shorter page; the next one begins where this ends
 			}
-			held += answerStep
+			held += holdStep
 		}
 	}
 	if err := page.Err(); err != nil {
@@ -94,3 +94,7 @@ func (d *Door) position(ctx context.Context, iterator []byte, streamARN opt.V[st
 	}
 	return pos, nil
 }
+
+// holdStep is how many bytes a page of the general path, which is in memory whole,
+// draws from the memory budget at a time.
+const holdStep = 1 << 20
