@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/ids"
 )
 
 // Config is what a Server is made of. Services and Log are required.
@@ -70,7 +71,7 @@ type exchange struct {
 	format format
 	call   call
 	mem    lease
-	ids    string  // newIDs
+	ids    string  // ids.NewRequest
 	in     *buffer // from the pool, holds body
 	body   []byte
 	out    *buffer // the answer's, from the pool
@@ -83,8 +84,8 @@ type exchange struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.cfg.Clock.Now()
 	x := &exchange{srv: s, w: w, r: r, mem: lease{budget: s.cfg.Budget}}
-	x.ids = newIDs()
-	x.call.caller.RequestID = x.ids[:uuidLen]
+	x.ids = ids.NewRequest()
+	x.call.caller.RequestID = x.ids[:ids.RequestIDLen]
 	x.call.caller.SourceIP = hostOf(r.RemoteAddr)
 	x.call.x = x
 	defer x.finish()

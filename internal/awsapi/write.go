@@ -5,13 +5,15 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"thalweg/internal/ids"
 )
 
 // setHeaders sets what every answer carries.
 func (x *exchange) setHeaders() {
 	h := x.w.Header()
-	ids := []string{x.ids[:uuidLen], x.ids[uuidLen:]}
-	h["X-Amzn-Requestid"], h["X-Amz-Id-2"] = ids[:1:1], ids[1:]
+	both := []string{x.ids[:ids.RequestIDLen], x.ids[ids.RequestIDLen:]}
+	h["X-Amzn-Requestid"], h["X-Amz-Id-2"] = both[:1:1], both[1:]
 }
 
 // write sends an answer whose whole body is known.

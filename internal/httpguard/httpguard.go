@@ -25,7 +25,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
+	"thalweg/internal/ids"
 )
 
 // Config says who may talk to a server.
@@ -109,7 +109,7 @@ func (g *guard) cors(w http.ResponseWriter, r *http.Request, origin []string) (s
 		h.Set("Access-Control-Allow-Private-Network", "true")
 	}
 	h.Set("Access-Control-Max-Age", "172800")
-	h.Set("X-Amzn-Requestid", uuid.NewString())
+	h.Set("X-Amzn-Requestid", ids.NewRequest()[:ids.RequestIDLen])
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	return false
@@ -186,7 +186,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	h := w.Header()
 	h.Set("Content-Type", "application/x-amz-json-1.1")
 	h.Set("X-Amzn-Errortype", code)
-	h.Set("X-Amzn-Requestid", uuid.NewString())
+	h.Set("X-Amzn-Requestid", ids.NewRequest()[:ids.RequestIDLen])
 	h.Set("Connection", "close")
 	w.WriteHeader(status)
 	body, err := json.Marshal(map[string]string{"__type": code, "message": message})

@@ -1,5 +1,6 @@
 // Package ids holds the identifiers that the stream services share, each as a
-// type of its own: hash keys and their ranges, sequence numbers, shard ids.
+// type of its own: hash keys and their ranges, sequence numbers, shard ids, request ids.
 //
-// Everything here is a pure function of its input and safe for concurrent use.
+// Everything here is safe for concurrent use, and but for request ids, which are
+// random, a pure function of its input.
 package ids

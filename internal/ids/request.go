@@ -1,21 +1,22 @@
-package awsapi
+package ids
 
 import "math/rand/v2"
 
 const (
-	uuidLen = 36
+	// RequestIDLen is the length of a request id, a UUID in text.
+	RequestIDLen = 36
 	// id2Len is 72 bytes in base64, as AWS sends.
 	id2Len = 96
 )
 
-// newIDs returns a random UUID, the request id, followed by the text of
+// NewRequest returns a random UUID, the request id, followed by the text of
 // x-amz-id-2. They identify and protect nothing, so the runtime's generator is
 // enough.
-func newIDs() string {
-	var b [uuidLen + id2Len]byte
+func NewRequest() string {
+	var b [RequestIDLen + id2Len]byte
 	const hex = "0123456789abcdef"
 	var bits uint64
-	for i := range uuidLen {
+	for i := range RequestIDLen {
 		if i%16 == 0 {
 			bits = rand.Uint64()
 		}
@@ -36,7 +37,7 @@ func newIDs() string {
 		if i%10 == 0 {
 			bits = rand.Uint64()
 		}
-		b[uuidLen+i] = base64[bits&63]
+		b[RequestIDLen+i] = base64[bits&63]
 		bits >>= 6
 	}
 	return string(b[:])
