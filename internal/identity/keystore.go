@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -99,6 +100,16 @@ func (k *Keystore) AEAD(purpose string) (cipher.AEAD, error) {
 		return nil, errs.Wrap(errs.Internal, "derive key", err)
 	}
 	return newXAES(key)
+}
+
+// Secret returns 32 bytes that are always the same for one purpose, such as
+// "tokens", and independent of those for any other and of every [Keystore.AEAD]
+// key.
+func (k *Keystore) Secret(purpose string) (secret [32]byte) {
+	mac := hmac.New(sha256.New, k.root)
+	mac.Write([]byte("thalweg secret " + purpose))
+	mac.Sum(secret[:0])
+	return secret
 }
 
 // String returns a placeholder.

@@ -98,7 +98,8 @@ type Store struct {
 }
 
 // Open takes the partition over, creating it if there is none, and replays it
-// into the machine. Errors: those of the log; a Corrupt error when the events
+// into the machine. On a log that is read-only, as after damage, every commit
+// then fails with that log's error. Errors: those of the log; a Corrupt error when the events
 // cannot be read.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{log: o.Log, partition: o.Partition, clock: o.Clock, machine: o.Machine, threshold: o.SnapshotBytes}
@@ -113,16 +114,27 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	fence := log.Entry{Kind: log.Fence, Partition: s.partition}
-	r, err := log.Do(s.log, log.Request{Entries: []log.Entry{fence}})
-	if err != nil {
-		return nil, errs.Wrap(errs.KindOf(err), "take over metadata partition", err)
+	if err := s.takeOver(); err != nil {
+		return nil, err
 	}
-	s.epoch = r[0].Epoch
 	if err := s.replay(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// takeOver fences earlier writers. A log that is read-only has none and takes no
+// commit either: its state can still be read.
+func (s *Store) takeOver() error {
+	fence := log.Entry{Kind: log.Fence, Partition: s.partition}
+	r, err := log.Do(s.log, log.Request{Entries: []log.Entry{fence}})
+	switch {
+	case err == nil:
+		s.epoch = r[0].Epoch
+	case errs.KindOf(err) != errs.ReadOnly:
+		return errs.Wrap(errs.KindOf(err), "take over metadata partition", err)
+	}
+	return nil
 }
 
 // replay applies everything in the partition.

@@ -1,0 +1,56 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/config"
+	"thalweg/internal/errs"
+)
+
+// reset removes every stream of every account. Access keys stay.
+func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
+	n := 0
+	for _, res := range s.catalog.All(catalog.KindStream) {
+		err := s.streams.Delete(r.Context(), res.Scope, res.Name)
+		if err != nil && errs.KindOf(err) != errs.NotFound {
+			answerError(w, err)
+			return
+		}
+		n++
+	}
+	answer(w, http.StatusOK, map[string]int{"streams_removed": n})
+}
+
+// aidRoutes are the test aids, for callers on this machine.
+func (s *Server) aidRoutes(mux *http.ServeMux) {
+	here := func(h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !fromHere(r) {
+				refuse(w, http.StatusForbidden, "test aids answer this machine only")
+				return
+			}
+			h(w, r)
+		}
+	}
+	mux.HandleFunc("POST /_thalweg/clock", here(s.advanceClock))
+	mux.HandleFunc("POST /_thalweg/reset", here(s.reset))
+}
+
+// advanceClock moves the server's clock on: {"advance":"5m"}.
+func (s *Server) advanceClock(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Advance string `json:"advance"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	var d config.Duration
+	if err := d.Set(in.Advance); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.shift.Advance(time.Duration(d))
+	answer(w, http.StatusOK, map[string]string{"now": s.clock.Now().UTC().Format(time.RFC3339Nano)})
+}

@@ -1,0 +1,356 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+
+	"thalweg/internal/awsapi"
+	"thalweg/internal/awsapi/model/firehose"
+	"thalweg/internal/awsapi/model/kafka"
+	"thalweg/internal/awsapi/model/kafkaconnect"
+	"thalweg/internal/awsapi/model/kinesisanalyticsv2"
+	"thalweg/internal/awsapi/model/kinesisvideo"
+	"thalweg/internal/awsapi/model/kinesisvideoarchivedmedia"
+	"thalweg/internal/awsapi/model/kinesisvideomedia"
+	"thalweg/internal/awsapi/model/kinesisvideosignaling"
+	"thalweg/internal/awsapi/model/kinesisvideowebrtcstorage"
+	"thalweg/internal/catalog"
+	"thalweg/internal/config"
+	"thalweg/internal/errs"
+	"thalweg/internal/identity"
+	"thalweg/internal/kinesis"
+	"thalweg/internal/limits"
+	"thalweg/internal/listen"
+	"thalweg/internal/log"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/meta"
+	"thalweg/internal/streams"
+	"thalweg/internal/vfs"
+)
+
+// part is one thing that is started, and stopped in reverse order.
+type part struct {
+	name  string
+	start func(context.Context, *Server) error
+	stop  func(context.Context, *Server) error // nil: there is nothing to stop
+}
+
+// dataParts open a data directory.
+func dataParts() []part {
+	return []part{
+		{"clock", startClock, nil},
+		{"log", startLog, stopLog},
+		{"keystore", startKeystore, nil},
+		{"access keys", startKeys, nil},
+	}
+}
+
+// serverParts serve it.
+func serverParts() []part {
+	return []part{
+		{"certificates", startCerts, stopCerts},
+		{"metrics", startMetrics, nil},
+		{"catalog", startCatalog, nil},
+		{"streams", startStreams, nil},
+		{"background", nothing, stopBackground},
+		{"doors", startDoors, nil},
+		{"AWS APIs", startAWS, nil},
+		{"listeners", startListeners, stopListeners},
+		{"certificates ready", awaitCerts, nil},
+		{"administration", startAdmin, stopAdmin},
+		{"ready file", startReadyFile, stopReadyFile},
+	}
+}
+
+func nothing(context.Context, *Server) error { return nil }
+
+// startClock makes the clock movable when the test aids are on.
+func startClock(_ context.Context, s *Server) error {
+	if s.cfg.HasTestAids() {
+		s.shift = newShiftClock(s.clock)
+		s.clock = s.shift
+	}
+	return nil
+}
+
+func startLog(ctx context.Context, s *Server) error {
+	dir := s.dir()
+	o := disk.Options{Clock: s.clock, Durability: log.Durable, MaxDisk: int64(s.cfg.MaxDisk), Logger: s.logger}
+	if s.cfg.Ephemeral {
+		s.fs = vfs.NewEphemeral()
+		o.WALFileBytes, o.TailBytes, o.SegmentBytes = memoryFileBytes, memoryFileBytes, 4*memoryFileBytes
+	} else {
+		s.fs = vfs.OS{}
+		var err error
+		if dir, err = absolute(s.cfg.Data); err != nil {
+			return err
+		}
+		s.data = dir
+		if err := s.fs.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Durability == config.OS {
+		o.Durability = log.Written
+	}
+	s.budget = limits.NewBudget(int64(s.cfg.Memory))
+	o.FS, o.Dir, o.Memory = s.fs, dir, s.budget
+	var err error
+	s.log, err = disk.Open(ctx, o)
+	return err
+}
+
+// memoryFileBytes is the size of the log's files in memory, where whatever is
+// laid out in advance is used up.
+const memoryFileBytes = 4 << 20
+
+func stopLog(ctx context.Context, s *Server) error { return s.log.Close(ctx) }
+
+// dir is the data directory in s.fs.
+func (s *Server) dir() string {
+	if s.data == "" {
+		return "/data"
+	}
+	return s.data
+}
+
+func startKeystore(_ context.Context, s *Server) error {
+	var err error
+	s.keystore, err = identity.OpenKeystore(s.fs, s.dir())
+	return err
+}
+
+// keysPartition is where the access keys are kept, beside the catalog's.
+func keysPartition() log.PartitionID { return log.PartitionID{Index: 1} }
+
+func startKeys(ctx context.Context, s *Server) error {
+	var err error
+	if s.keys, err = identity.NewKeys(s.keystore, s.clock); err != nil {
+		return err
+	}
+	store, err := meta.Open(ctx, meta.Options{Log: s.log, Partition: keysPartition(), Clock: s.clock, Machine: s.keys})
+	if err != nil {
+		return err
+	}
+	s.keys.Attach(journal{store})
+	return nil
+}
+
+// journal keeps single events in a store.
+type journal struct{ store *meta.Store }
+
+func (j journal) Append(ctx context.Context, event []byte) error {
+	_, err := j.store.Commit(ctx, func() (meta.Change, error) { return meta.Change{Events: [][]byte{event}}, nil })
+	return err
+}
+
+func startCatalog(ctx context.Context, s *Server) error {
+	var err error
+	s.catalog, err = catalog.Open(ctx, s.log, s.clock)
+	return err
+}
+
+func startStreams(_ context.Context, s *Server) error {
+	var err error
+	s.streams, err = streams.New(streams.Options{Log: s.log, Catalog: s.catalog, Clock: s.clock, Keys: s.keystore})
+	if err != nil {
+		return err
+	}
+	s.group.Go("streams", s.streams.Run)
+	return nil
+}
+
+func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
+
+// startDoors makes the services. Those without a door refuse every operation
+// with an error of their own model.
+func startDoors(_ context.Context, s *Server) error {
+	s.services = []*awsapi.Service{
+		kinesis.New(s.streams).Service(),
+		firehose.NewService(firehose.Unimplemented{}),
+		kafka.NewService(kafka.Unimplemented{}),
+		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
+		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),
+		kinesisvideo.NewService(kinesisvideo.Unimplemented{}),
+		kinesisvideoarchivedmedia.NewService(kinesisvideoarchivedmedia.Unimplemented{}),
+		kinesisvideomedia.NewService(kinesisvideomedia.Unimplemented{}),
+		kinesisvideosignaling.NewService(kinesisvideosignaling.Unimplemented{}),
+		kinesisvideowebrtcstorage.NewService(kinesisvideowebrtcstorage.Unimplemented{}),
+	}
+	return nil
+}
+
+func startAWS(_ context.Context, s *Server) error {
+	mode := identity.Open
+	if s.cfg.Auth == config.AuthStrict {
+		mode = identity.Strict
+	}
+	auth := identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
+		Account: string(s.cfg.Account), Region: string(s.cfg.Region)})
+	var err error
+	s.aws, err = awsapi.NewServer(awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
+		Log: s.logger, Clock: s.clock, Observer: s.metrics})
+	return err
+}
+
+// certificates are opened beside the other parts: making them takes as many
+// syncs as all the rest.
+type certificates struct {
+	done  chan struct{} // closed when the others are set
+	certs *listen.Certs
+	err   error
+}
+
+func startCerts(_ context.Context, s *Server) error {
+	if s.cfg.ListenTLS.IsOff() {
+		return nil
+	}
+	names := make([]string, len(s.cfg.Advertise))
+	for i, h := range s.cfg.Advertise {
+		names[i] = hostOnly(h)
+	}
+	c := &certificates{done: make(chan struct{})}
+	s.certs = c
+	s.group.Go("certificates", func(context.Context) error {
+		defer close(c.done)
+		c.certs, c.err = listen.OpenCerts(s.fs, s.dir(), s.clock, names, string(s.cfg.Region))
+		return nil
+	})
+	return nil
+}
+
+// awaitCerts waits for the certificates. They are made without waiting for
+// anybody, so this ends.
+func awaitCerts(_ context.Context, s *Server) error {
+	if s.certs == nil {
+		return nil
+	}
+	<-s.certs.done
+	return s.certs.err
+}
+
+// stopCerts waits too, so that nothing is written once the log is closed.
+func stopCerts(_ context.Context, s *Server) error {
+	if s.certs != nil {
+		<-s.certs.done
+	}
+	return nil
+}
+
+// certificate is for the TLS listener's handshakes.
+func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	<-c.done
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.certs.Certificate(hello)
+}
+
+func hostOnly(hostport string) string {
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		return h
+	}
+	return hostport
+}
+
+// readyReport is what --ready-file gets.
+type readyReport struct {
+	HTTP           string     `json:"http"`
+	HTTPS          string     `json:"https"`
+	Kafka          string     `json:"kafka"`
+	KafkaListeners []struct{} `json:"kafka_listeners"`
+	Data           string     `json:"data"`
+	PID            int        `json:"pid"`
+}
+
+func startReadyFile(_ context.Context, s *Server) error {
+	if s.cfg.ReadyFile == "" {
+		return nil
+	}
+	a := s.Addresses()
+	b, err := json.Marshal(readyReport{HTTP: a.HTTP, HTTPS: a.HTTPS, KafkaListeners: []struct{}{}, Data: s.data, PID: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	name, err := absolute(s.cfg.ReadyFile)
+	if err != nil {
+		return err
+	}
+	if err := writeVolatile(vfs.OS{}, name, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write --ready-file: %w", err)
+	}
+	return nil
+}
+
+// stopReadyFile removes the file: nobody is ready any more.
+func stopReadyFile(_ context.Context, s *Server) error {
+	if s.cfg.ReadyFile == "" {
+		return nil
+	}
+	name, err := absolute(s.cfg.ReadyFile)
+	if err != nil {
+		return err
+	}
+	return removeIfThere(vfs.OS{}, name)
+}
+
+// writeVolatile replaces a file whole. It syncs nothing: the file means nothing
+// after a crash.
+func writeVolatile(fsys vfs.FS, name string, data []byte, perm fs.FileMode) error {
+	tmp := name + ".tmp"
+	// A file left by a crash would lend the new one its permissions.
+	if err := removeIfThere(fsys, tmp); err != nil {
+		return err
+	}
+	f, err := fsys.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return fsys.Rename(tmp, name)
+}
+
+func removeIfThere(fsys vfs.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// startAdmin writes AdminFile, so that the owner of the data directory can
+// administer this server. A server in memory has none.
+func startAdmin(_ context.Context, s *Server) error {
+	if s.data == "" {
+		return nil
+	}
+	a := s.Addresses()
+	admin := Admin{Endpoint: loopback(a.HTTP), Token: newToken(), PID: os.Getpid()}
+	if admin.Endpoint == "" {
+		admin.Endpoint = loopback(a.HTTPS)
+	}
+	b, err := json.Marshal(admin)
+	if err != nil {
+		return err
+	}
+	if err := writeVolatile(s.fs, s.data+"/"+AdminFile, append(b, '\n'), 0o600); err != nil {
+		return errs.Wrap(errs.KindOf(err), "write "+AdminFile, err)
+	}
+	s.admin.Store(&admin.Token)
+	return nil
+}
+
+func stopAdmin(_ context.Context, s *Server) error {
+	if s.data == "" {
+		return nil
+	}
+	return removeIfThere(s.fs, s.data+"/"+AdminFile)
+}

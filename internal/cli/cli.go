@@ -1,0 +1,106 @@
+// Package cli is the command line: flags and texts around the packages that do
+// the work. Commands on streams talk to a server over HTTP; commands on a data
+// directory open it themselves.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output,
+// everything else to standard error. Nothing moves and nothing is coloured when
+// the stream is no terminal.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"thalweg/internal/clock"
+	"thalweg/internal/config"
+)
+
+// Env is what commands see of the world.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Lookup         config.Env
+	Clock          clock.Clock
+}
+
+// Main runs the process's command line and returns its exit code. SIGINT and
+// SIGTERM end the command in order; a second one ends the process.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal finds the default action
+	return Run(ctx, os.Args[1:], Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: config.OSEnv, Clock: clock.System()})
+}
+
+// Run runs one command line.
+func Run(ctx context.Context, args []string, env Env) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	return env.complain(err)
+}
+
+func newRoot(env Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "thalweg",
+		Short: "Durable streams that speak Amazon Kinesis",
+		Long: `Thalweg is a durable streaming server that speaks Amazon Kinesis, in one binary.
+Start one with "thalweg serve", see one at work with "thalweg demo".`,
+		Example:           "  thalweg serve",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Args:              subcommandNeeded,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(
+		env.serveCmd(), env.demoCmd(),
+		env.streamCmd(), env.keysCmd(),
+		env.verifyCmd(), env.backupCmd(), env.restoreCmd(),
+		env.trustCmd(), env.envCmd(), env.versionCmd(), env.completionCmd(),
+	)
+	return root
+}
+
+// group returns a command that only holds others.
+func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: subcommandNeeded,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(commands...)
+	return c
+}
+
+// terminal returns the terminal behind w, if there is one.
+func terminal(w any) (fd int, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	return int(f.Fd()), true
+}
+
+// get returns a variable's value, "" when it is not set.
+func (e Env) get(name string) string {
+	v, _ := e.Lookup(name)
+	return v
+}
+
+// color tells whether w takes colours: https://no-color.org and a terminal.
+func (e Env) color(w any) bool {
+	_, ok := terminal(w)
+	return ok && e.get("NO_COLOR") == "" && e.get("TERM") != "dumb"
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+const defaultShutdown = 10 * time.Second
+
+// Setting describes one field of a Config and points at it.
+type Setting struct {
+	// Name is the flag's and the YAML key's name.
+	Name  string
+	Value Value
+	// Help is one line without a period; Doc is what more there is to know.
+	Help, Doc string
+}
+
+// Env returns the setting's name in the environment.
+func (s Setting) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// EnvPrefix begins every environment variable of ours. Variables with it that
+// name no setting are not an error: schedulers make some of their own, such as
+// THALWEG_PORT for a service called thalweg.
+const EnvPrefix = "THALWEG_"
+
+// Settings is the table of everything that can be set, pointing into c, in the
+// order of the documentation.
+func (c *Config) Settings() []Setting {
+	return []Setting{
+		{"data", text{&c.Data, "DIR"}, "data directory",
+			"Made when missing. One process at a time works on it. The default follows the XDG base directory specification: `$XDG_DATA_HOME/thalweg`, else `~/.local/share/thalweg`, else `thalweg-data` in the working directory."},
+		{"ephemeral", boolean{&c.Ephemeral}, "keep everything in memory and nothing on disk",
+			"For tests. Also enables the test aids."},
+		{"durability", choice[Durability]{at: &c.Durability, words: []Durability{Fsync, OS}}, "what an acknowledged record survives",
+			"`fsync`: kill -9 and power failure. `os`: the end of the process, not of the machine."},
+		{"log", choice[string]{at: &c.Log, words: []string{"disk"}}, "where the log is kept", ""},
+		{"memory", &c.Memory, "budget for bodies, queues and caches",
+			"Beyond it requests get the service's throttling error. The process keeps within this plus 64MiB; GOMEMLIMIT is set to that unless you set it."},
+		{"max-disk", &c.MaxDisk, "refuse writes when the data directory is larger; 0 is without bound",
+			"Nothing is deleted early."},
+		{"listen", &c.Listen, "plain HTTP address of every AWS API, health and metrics; off for none",
+			"HTTP/1.1, and HTTP/2 by prior knowledge. Port 0 picks a free one."},
+		{"listen-tls", &c.ListenTLS, "the same over TLS; off for none",
+			"The certificate comes from an authority of the data directory's own; `thalweg trust` prints it."},
+		{"advertise", list{&c.Advertise, "HOST[:PORT]", checkHost}, "names by which clients reach the listeners",
+			"Requests for another Host are refused in open mode, so that no web page can reach the server through a name of its own."},
+		{"auth", choice[Auth]{at: &c.Auth, words: []Auth{AuthOpen, AuthStrict}}, "which credentials are believed",
+			"`open`: any, on loopback only. `strict`: signatures are verified against keys made with `thalweg keys create`."},
+		{"insecure", boolean{&c.Insecure}, "allow binds off loopback without TLS and strict authentication", ""},
+		{"allow-origin", list{&c.AllowOrigin, "ORIGIN", checkOrigin}, "browser origins allowed beside those on loopback", ""},
+		{"account", &c.Account, "account of requests whose access key names none", ""},
+		{"region", &c.Region, "region of the default cluster",
+			"The default is `AWS_REGION`, else us-east-1. A request's own region always comes from its signature."},
+		{"limits", choice[Limits]{at: &c.Limits, words: []Limits{LimitsOff},
+			later: map[Limits]string{"warn": "is not built yet", "aws": "is not built yet"}}, "whether AWS's per-shard limits apply", ""},
+		{"ready-file", text{&c.ReadyFile, "FILE"}, "write one JSON object with the addresses here once ready",
+			"Written whole by rename: `http`, `https`, `kafka`, `kafka_listeners`, `data`, `pid`."},
+		{"test-aids", boolean{&c.TestAids}, "enable the clock and reset endpoints",
+			"They answer on loopback only. Implied by `--ephemeral`."},
+		{"shutdown", &c.Shutdown, "how long a graceful stop may take", "A second signal ends the wait."},
+		{"log-level", choice[LogLevel]{at: &c.LogLevel, words: []LogLevel{"debug", LevelInfo, "warn", "error"}}, "least severe level that is logged", ""},
+		{"log-format", choice[LogFormat]{at: &c.LogFormat, words: []LogFormat{FormatAuto, FormatText, FormatJSON}}, "form of the server's own log",
+			"`auto`: text on a terminal, JSON otherwise."},
+	}
+}
