@@ -7,6 +7,7 @@ export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X thalweg/internal/config.Version=$(VERSION)
 SUM     := go run ./tools/testsum
+HELPERS := ./tests/events ./tests/harness ./tests/junit ./tests/lean ./tests/ledger ./tests/sdk
 # Sizes of the randomised tests; make soak raises them.
 POINTS  ?= 2000
 SEED    ?= 1
@@ -24,8 +25,8 @@ build: ## bin/thalweg, static
 
 test: deps build ## build, lint rules, unit, conformance, crash and black-box tests
 	go vet ./...
-	$(SUM) \
-	  -- -race ./internal/... ./tools/... ./thalwegtest/... . \
+	THALWEG_BIN=$(CURDIR)/bin/thalweg $(SUM) \
+	  -- -race ./internal/... ./tools/... ./thalwegtest/... . $(HELPERS) \
 	  -- ./tests/crash/... -crash.points=$(POINTS) -crash.seed=$(SEED) \
 	  -- -p 1 ./tests/go/... ./bench/...
 

@@ -1,0 +1,132 @@
+// Command bench measures thalweg and its peers on this machine, one after the
+// other in one run: what a record costs the server in CPU time, how many pass,
+// how long one waits, how much memory that takes, how fast a server starts; and
+// what the disk itself can do. It prints a table, holds thalweg against its
+// aims, and writes everything as JSON.
+//
+// Client and server share the machine's cores, so rates say less than the
+// server's CPU seconds per million records (s/M), which it reads from
+// /proc/PID/stat.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"thalweg/tests/harness"
+)
+
+// options is the command line.
+type options struct {
+	seconds  time.Duration
+	modes    string
+	peers    string
+	sign     bool
+	hotBytes int64
+	starts   int
+	out      string
+	only     string
+	dir      string
+}
+
+func main() {
+	var o options
+	flag.DurationVar(&o.seconds, "t", 3*time.Second, "how long each workload is measured")
+	flag.StringVar(&o.modes, "modes", "fsync/strict,fsync/open,os/open,ephemeral/open",
+		"thalweg's durability and authentication, comma-separated")
+	flag.StringVar(&o.peers, "peers", "kinesis-local", "peers to measure beside: kinesis-local, kinesalite, none")
+	flag.BoolVar(&o.sign, "sign", true, "whether the lean client really signs where the server does not check")
+	flag.Int64Var(&o.hotBytes, "hot", 1<<30, "bytes in the log when it is killed to measure the start after a crash; 0 leaves it out")
+	flag.IntVar(&o.starts, "starts", 7, "starts of an empty server to take the median of")
+	flag.StringVar(&o.out, "o", filepath.Join(harness.Root(), "docs", "evidence", "bench.json"), `JSON file to write; "" for none`)
+	flag.StringVar(&o.only, "only", "", "run only workloads whose name contains this")
+	flag.StringVar(&o.dir, "dir", "", "directory on the disk to measure; \"\" is a temporary one")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (err error) {
+	dir, err := os.MkdirTemp(o.dir, "thalweg-bench-")
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer harness.RemoveBinary()
+	targets, err := targetsOf(ctx, o)
+	if err != nil {
+		return err
+	}
+	r := report{
+		Commit: harness.Commit(), Date: time.Now().UTC().Format(time.RFC3339),
+		Machine: machine(), Load: load(), Go: runtime.Version(), Seconds: o.seconds.Seconds(),
+	}
+	fmt.Printf("%s, %s, commit %s, load average %.1f\n", r.Machine, r.Go, r.Commit, r.Load)
+	if r.Load > 0.5*float64(runtime.NumCPU()) {
+		fmt.Println("warning: other work is using this machine: costs and latencies come out too high")
+	}
+	if r.Disk, err = measureDisk(dir); err != nil {
+		return err
+	}
+	r.Disk.print(os.Stdout)
+	for _, t := range targets {
+		if err := r.measure(ctx, t, o, dir); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	r.judge()
+	r.print(os.Stdout)
+	if o.out == "" {
+		return nil
+	}
+	return r.write(o.out)
+}
+
+// measure runs every workload against one target.
+func (r *report) measure(ctx context.Context, t target, o options, dir string) (err error) {
+	start, err := measureStart(ctx, t, o, dir)
+	if err != nil {
+		return err
+	}
+	s, err := t.start(ctx, filepath.Join(dir, strings.ReplaceAll(t.name, "/", "-")))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	idle, err := harness.MemoryOf(s.pid())
+	if err != nil {
+		return err
+	}
+	start.Server, start.IdleRSS = t.name, idle.RSS
+	for _, w := range workloads(t, o) {
+		if !strings.Contains(w.name, o.only) {
+			continue
+		}
+		res, err := w.run(ctx, s, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		res.Server, res.Workload, res.Client = t.name, w.name, w.client
+		fmt.Println(res.line())
+		r.Results = append(r.Results, res)
+	}
+	if t.primary && o.hotBytes > 0 && o.only == "" {
+		if start.Hot, err = measureHot(ctx, s, o.hotBytes); err != nil {
+			return err
+		}
+	}
+	r.Starts = append(r.Starts, start)
+	return nil
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The real clients under tests/py (boto3, AWS CLI), tests/js (JavaScript SDK) and
+# tests/go (aws-sdk-go-v2, through kill -9) against the real binary, bin/thalweg
+# or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
+# this fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+try() {
+  local n
+  for n in 1 2 3; do
+    "$@" && return 0
+    echo "attempt $n of 3 failed: $*" >&2
+  done
+  return 1
+}
+
+# need COMMAND PACKAGE... installs the packages where the command is missing.
+need() {
+  command -v "$1" >/dev/null && return 0
+  local sudo=
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  shift
+  try $sudo apt-get update -qq
+  try $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@"
+}
+
+need python3 python3 python3-venv
+need node nodejs npm
+
+[ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
+THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
+export THALWEG_BIN
+: "${KILLS:=20}"
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# A virtual environment made for other pins is made anew.
+venv=tests/py/.venv
+if ! cmp -s tests/py/requirements.txt "$venv/installed.txt"; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  try "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/py/requirements.txt
+  cp tests/py/requirements.txt "$venv/installed.txt"
+fi
+(cd tests/js && try npm ci --silent --no-audit --no-fund)
+
+code=0
+echo "boto3 and AWS CLI:"
+(cd tests/py && .venv/bin/pytest -q -p no:cacheprovider --junitxml="$results/py.xml") || code=1
+echo "JavaScript SDK, HTTP/2:"
+(cd tests/js && node --test --test-reporter=spec --test-reporter-destination=stdout \
+  --test-reporter=junit --test-reporter-destination="$results/js.xml") || code=1
+echo "Go SDK, $KILLS times kill -9:"
+go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" "$results/go" || code=1
+exit $code

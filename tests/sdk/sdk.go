@@ -1,0 +1,179 @@
+// Package sdk drives a server with aws-sdk-go-v2 the way the black-box tests
+// need it: a client for one endpoint, a stream made and awaited, shards read
+// to their tip or followed.
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"thalweg/tests/ledger"
+)
+
+// The credentials and region that clients of an open server use.
+const (
+	AccessKey = "000000000000"
+	SecretKey = "test"
+	Region    = "us-east-1"
+)
+
+// Client returns a client of the server at url. Options come last.
+func Client(url string, options ...func(*kinesis.Options)) *kinesis.Client {
+	o := kinesis.Options{
+		BaseEndpoint: aws.String(url),
+		Region:       Region,
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
+		HTTPClient:   &wholeBody{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}},
+	}
+	return kinesis.New(o, options...)
+}
+
+// wholeBody sends each request with a body that only net/http holds.
+//
+// The SDK closes the body that it gave as soon as an answer's headers are there;
+// if net/http has sent the body but not yet seen its end, which happens when the
+// server is fast and the client's cores are busy, that close reads as an error,
+// net/http drops the connection, and reading the answer fails with "use of
+// closed network connection" (aws-sdk-go-v2 issue 2737). The SDK retries that by
+// default; these tests count every call and must not.
+type wholeBody struct{ client *http.Client }
+
+func (w *wholeBody) Do(r *http.Request) (*http.Response, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	own := r.Clone(r.Context())
+	own.Body = io.NopCloser(bytes.NewReader(data))
+	return w.client.Do(own)
+}
+
+// NoRetry makes a client report the first failure.
+func NoRetry(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
+
+// As signs with the given keys.
+func As(accessKey, secretKey string) func(*kinesis.Options) {
+	return func(o *kinesis.Options) {
+		o.Credentials = credentials.NewStaticCredentialsProvider(accessKey, secretKey, "")
+	}
+}
+
+// CreateStream makes a stream, waits until it is active and returns its shards.
+func CreateStream(ctx context.Context, c *kinesis.Client, name string, shards int32) ([]types.Shard, error) {
+	if _, err := c.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: &shards}); err != nil {
+		return nil, err
+	}
+	waiter := kinesis.NewStreamExistsWaiter(c, func(o *kinesis.StreamExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 500*time.Millisecond
+	})
+	if err := waiter.Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &name}, time.Minute); err != nil {
+		return nil, err
+	}
+	out, err := c.ListShards(ctx, &kinesis.ListShardsInput{StreamName: &name})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Shards) != int(shards) {
+		return nil, fmt.Errorf("create stream: asked for %d shards, got %d", shards, len(out.Shards))
+	}
+	return out.Shards, nil
+}
+
+// Follower reads one shard from its beginning, page by page.
+type Follower struct {
+	client   *kinesis.Client
+	iterator *string
+}
+
+// Follow starts at the oldest record of a shard.
+func Follow(ctx context.Context, c *kinesis.Client, stream, shard string) (*Follower, error) {
+	out, err := c.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+		StreamName: &stream, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Follower{client: c, iterator: out.ShardIterator}, nil
+}
+
+// Next returns the next page, which may be empty, and whether it ends at the
+// tip. After an error the same page may be asked for again.
+func (f *Follower) Next(ctx context.Context) (page []ledger.Read, atTip bool, err error) {
+	out, err := f.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: f.iterator})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, r := range out.Records {
+		read, err := ledger.Identify(*r.SequenceNumber, r.Data)
+		if err != nil {
+			return nil, false, err
+		}
+		if *r.PartitionKey != read.ID.Game {
+			return nil, false, fmt.Errorf("record %s came with partition key %q", read.ID, *r.PartitionKey)
+		}
+		page = append(page, read)
+	}
+	if out.NextShardIterator == nil {
+		return nil, false, fmt.Errorf("no next iterator, though the shard is open")
+	}
+	f.iterator = out.NextShardIterator
+	return page, aws.ToInt64(out.MillisBehindLatest) == 0, nil
+}
+
+// Drain reads a shard from its oldest record to its tip.
+func Drain(ctx context.Context, c *kinesis.Client, stream, shard string) ([]ledger.Read, error) {
+	f, err := Follow(ctx, c, stream, shard)
+	if err != nil {
+		return nil, err
+	}
+	var all []ledger.Read
+	for {
+		page, atTip, err := f.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if atTip && len(page) == 0 {
+			return all, nil
+		}
+	}
+}
+
+// DrainAll reads every shard and returns what each held.
+func DrainAll(ctx context.Context, c *kinesis.Client, stream string, shards []types.Shard) (map[string][]ledger.Read, error) {
+	all := map[string][]ledger.Read{}
+	for _, s := range shards {
+		reads, err := Drain(ctx, c, stream, *s.ShardId)
+		if err != nil {
+			return nil, fmt.Errorf("drain %s: %w", *s.ShardId, err)
+		}
+		all[*s.ShardId] = reads
+	}
+	return all, nil
+}
+
+// ShardOf returns the shard whose hash range holds the MD5 of key, as the
+// service routes; "" if the ranges leave a gap.
+func ShardOf(shards []types.Shard, key string) string {
+	sum := md5.Sum([]byte(key))
+	hash := new(big.Int).SetBytes(sum[:])
+	for _, s := range shards {
+		low, ok1 := new(big.Int).SetString(*s.HashKeyRange.StartingHashKey, 10)
+		high, ok2 := new(big.Int).SetString(*s.HashKeyRange.EndingHashKey, 10)
+		if ok1 && ok2 && hash.Cmp(low) >= 0 && hash.Cmp(high) <= 0 {
+			return *s.ShardId
+		}
+	}
+	return ""
+}
