@@ -1,0 +1,231 @@
+package disk_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"thalweg/internal/clock"
+	"thalweg/internal/log"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/vfs"
+)
+
+// benchLog opens a log with the default options on the real file system.
+func benchLog(b *testing.B, change func(*disk.Options)) *disk.Log {
+	b.Helper()
+	return open(b, vfs.OS{}, func(o *disk.Options) {
+		*o = disk.Options{FS: vfs.OS{}, Dir: b.TempDir(), Clock: clock.System()}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+// rawSync reports what one write and fdatasync of size bytes costs here, in a
+// file written before: the floor for one durable append.
+func rawSync(b *testing.B, size int) {
+	b.Helper()
+	f, err := vfs.OS{}.OpenFile(b.TempDir()+"/raw", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	const span = 16 << 20
+	if _, err := f.WriteAt(make([]byte, span), 0); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, size)
+	var took []time.Duration
+	for i := range 300 {
+		began := time.Now()
+		if _, err := f.WriteAt(buf, int64(i*size)%(span-int64(size))); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.SyncData(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "raw-us")
+}
+
+// appendLoop runs b.N appends of batches of size bytes from n goroutines, each
+// with a partition of its own, one append under way each.
+func appendLoop(b *testing.B, l log.Log, n, size int) {
+	for i := range n {
+		must(b, l, create(pid(uint64(i+1)), log.Config{}))
+	}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	took := make([][]time.Duration, n)
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for i := range n {
+		wg.Go(func() {
+			req := data(pid(uint64(i+1)), rawBatch(1, make([]byte, size-61)))
+			done := make(chan error, 1)
+			ack := func(rs []log.Result) { done <- rs[0].Err }
+			for left.Add(-1) >= 0 {
+				began := time.Now()
+				l.Append(req, ack)
+				if err := <-done; err != nil {
+					b.Error(err)
+					return
+				}
+				took[i] = append(took[i], time.Since(began))
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
+	b.ReportMetric(float64(all[len(all)/2].Nanoseconds())/1e3, "p50-us")
+	b.ReportMetric(float64(all[len(all)*99/100].Nanoseconds())/1e3, "p99-us")
+}
+
+func BenchmarkAppend1KiB(b *testing.B) {
+	for _, n := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("writers=%d", n), func(b *testing.B) {
+			l := benchLog(b, nil)
+			appendLoop(b, l, n, 1<<10)
+			rawSync(b, 1<<10)
+			closeLog(b, l)
+		})
+	}
+}
+
+func BenchmarkAppend1KiBWritten(b *testing.B) {
+	l := benchLog(b, func(o *disk.Options) { o.Durability = log.Written })
+	appendLoop(b, l, 16, 1<<10)
+	closeLog(b, l)
+}
+
+func BenchmarkAppend500KiB(b *testing.B) {
+	for _, n := range []int{1, 4} {
+		b.Run(fmt.Sprintf("writers=%d", n), func(b *testing.B) {
+			l := benchLog(b, nil)
+			appendLoop(b, l, n, 500<<10)
+			rawSync(b, 500<<10)
+			closeLog(b, l)
+		})
+	}
+}
+
+// BenchmarkRead reads 1 KiB batches, 1 MiB a call, from memory and from segments.
+func BenchmarkRead(b *testing.B) {
+	for _, from := range []string{"tail", "segment"} {
+		b.Run(from, func(b *testing.B) {
+			l := benchLog(b, func(o *disk.Options) {
+				if from == "tail" {
+					o.FlushBytes = 1 << 40
+				}
+			})
+			must(b, l, create(pid(1), log.Config{}))
+			const n = 16 << 10
+			for range n / 64 {
+				var req log.Request
+				for range 64 {
+					req.Entries = append(req.Entries, log.Entry{Partition: pid(1), Batch: rawBatch(1, make([]byte, 1<<10-61))})
+				}
+				must(b, l, req)
+			}
+			if from == "segment" {
+				if err := l.Checkpoint(); err != nil {
+					b.Fatal(err)
+				}
+				// Push it out of the tail.
+				must(b, l, create(pid(2), log.Config{}))
+				for range 80 {
+					must(b, l, data(pid(2), rawBatch(1, make([]byte, 500<<10))))
+				}
+			}
+			b.SetBytes(1 << 10)
+			b.ReportAllocs()
+			b.ResetTimer()
+			at := int64(0)
+			for read := 0; read < b.N; {
+				got, err := l.Read(pid(1), at, 1<<20, log.Uncommitted)
+				if err != nil {
+					b.Fatal(err)
+				}
+				read += len(got.List)
+				at += int64(len(got.List))
+				if at == n {
+					at = 0
+				}
+				got.Release()
+			}
+			b.StopTimer()
+			closeLog(b, l)
+		})
+	}
+}
+
+// BenchmarkCheckpoint10000 is one checkpoint of 10,000 partitions with four new
+// batches each, while 16 writers append to others.
+func BenchmarkCheckpoint10000(b *testing.B) {
+	const parts, writers = 10000, 16
+	l := benchLog(b, nil)
+	var req log.Request
+	for p := range uint64(parts + writers) {
+		req.Entries = append(req.Entries, log.Entry{Kind: log.Create, Partition: pid(p)})
+	}
+	must(b, l, req)
+	var during []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		for p := range uint64(parts) {
+			var req log.Request
+			for range 4 {
+				req.Entries = append(req.Entries, log.Entry{Partition: pid(p), Batch: rawBatch(1, make([]byte, 1<<10))})
+			}
+			l.Append(req, func([]log.Result) {})
+		}
+		must(b, l, data(pid(0), rawBatch(1, nil))) // what is queued before is acknowledged with it
+		stop := make(chan struct{})
+		took := make([][]time.Duration, writers)
+		var wg sync.WaitGroup
+		for i := range writers {
+			wg.Go(func() {
+				put := data(pid(uint64(parts+i)), rawBatch(1, make([]byte, 1<<10)))
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					began := time.Now()
+					must(b, l, put)
+					took[i] = append(took[i], time.Since(began))
+				}
+			})
+		}
+		b.StartTimer()
+		if err := l.Checkpoint(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		close(stop)
+		wg.Wait()
+		during = append(during, slices.Concat(took...)...)
+		b.StartTimer()
+	}
+	slices.Sort(during)
+	b.ReportMetric(float64(during[len(during)/2].Microseconds()), "put-p50-us")
+	b.ReportMetric(float64(during[len(during)*99/100].Microseconds()), "put-p99-us")
+	b.ReportMetric(float64(during[len(during)-1].Microseconds()), "put-max-us")
+	closeLog(b, l)
+}

@@ -1,0 +1,202 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path"
+	"testing"
+	"time"
+
+	"thalweg/internal/clock"
+	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
+	"thalweg/internal/vfs"
+)
+
+// fuzzDir is a copy of the stored fixture in memory, in which one file is to be
+// replaced.
+func fuzzDir(t testing.TB) *vfs.Mem {
+	fsys := vfs.NewEphemeral()
+	for _, sub := range []string{"", "wal", "seg"} {
+		if err := fsys.MkdirAll(path.Join("/d", sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(path.Join("testdata/v1", sub))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			b, err := os.ReadFile(path.Join("testdata/v1", sub, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			replace(t, fsys, path.Join("/d", sub, e.Name()), b)
+		}
+	}
+	return fsys
+}
+
+func replace(t testing.TB, fsys vfs.FS, name string, b []byte) {
+	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err == nil {
+		_, err = f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fuzzFile adds every file of the fixture in dir with ext as a seed, and runs
+// the log over a directory in which the last of them has the fuzzed content.
+func fuzzFile(f *testing.F, dir, ext string) {
+	fsys := fuzzDir(f)
+	names, err := fsys.ReadDir(path.Join("/d", dir))
+	if err != nil {
+		f.Fatal(err)
+	}
+	target := ""
+	for _, n := range names {
+		if path.Ext(n) == ext && (dir != "" || n == "MANIFEST" || n == "FORMAT") {
+			target = path.Join("/d", dir, n)
+			b, err := vfs.ReadFile(fsys, target, 1<<20)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+			f.Add(b[:len(b)/2])
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fsys := fuzzDir(t)
+		replace(t, fsys, target, b)
+		if _, err := Verify(fsys, "/d"); err != nil {
+			return
+		}
+		l, err := Open(context.Background(), Options{
+			FS: fsys, Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true, ReadOnly: true,
+		})
+		if err != nil {
+			return
+		}
+		for _, id := range l.Partitions() {
+			in, err := l.Info(id)
+			if err != nil {
+				continue
+			}
+			for at, n := in.Start, 0; at < in.End && n < 100; n++ {
+				b, err := l.Read(id, at, 500, log.Committed)
+				if err != nil || len(b.List) == 0 {
+					break
+				}
+				last := b.List[len(b.List)-1]
+				if b.List[0].Base > at || last.Base+int64(last.Count) <= at {
+					t.Fatalf("read at %d gave %d to %d", at, b.List[0].Base, last.Base)
+				}
+				at = last.Base + int64(last.Count)
+				b.Release()
+			}
+		}
+		if err := l.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzWAL(f *testing.F)      { fuzzFile(f, "wal", ".wal") }
+func FuzzSegment(f *testing.F)  { fuzzFile(f, "seg", ".seg") }
+func FuzzPack(f *testing.F)     { fuzzFile(f, "seg", ".pack") }
+func FuzzManifest(f *testing.F) { fuzzFile(f, "", "") }
+
+func FuzzIndex(f *testing.F) {
+	h := newHistory([16]byte{1})
+	ix := &index{stride: 1}
+	for i := range int64(5) {
+		ix.add(64+i*100, i*3, i)
+	}
+	f.Add(ix.encode(7, 900, h))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := parseIndex(b, 7, h)
+		if err == nil && !bytes.Equal(got.encode(7, int64(le.Uint64(b[24:])), h), b) {
+			t.Fatal("an index is not what it was parsed from")
+		}
+	})
+}
+
+// FuzzEdit feeds payloads past the checksum.
+func FuzzEdit(f *testing.F) {
+	e := &edit{checkpoint: 5, durable: 9, incarnation: 2, leaderEpoch: 1, nextFile: 3, deleted: []log.PartitionID{{Stream: 4}}, parts: []partEdit{{
+		id: log.PartitionID{Stream: 1}, v: pstate{start: 1, end: 10, lastArrival: -1}, drop: 1,
+		extents:    []extent{{kind: kindPack, file: 2, pos: 64, size: 100, base: 1, end: 10, first: 3, last: 4, bytes: 36}},
+		hasAborted: true, aborted: []log.AbortedTxn{{ProducerID: 3, FirstOffset: 1, LastOffset: 2}},
+		producers: []producer{{id: 3, epoch: 1, txnFirst: -1, n: 1, batches: [keptBatches]seqBatch{{1, 2, 3, 4}}}},
+	}}}
+	f.Add(e.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEdit(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeEdit(e.encode())
+		if err != nil || !bytes.Equal(again.encode(), e.encode()) {
+			t.Fatalf("an edit does not survive encoding: %v", err)
+		}
+		ld := &loaded{parts: map[log.PartitionID]*partEdit{}}
+		ld.apply(e)
+	})
+}
+
+func FuzzFormat(f *testing.F) {
+	f.Add(encodeFormat(newHistory([16]byte{1, 2}), time.Unix(1e9, 0)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = decodeFormat(b)
+	})
+}
+
+func FuzzFrame(f *testing.F) {
+	b := make([]byte, frameSize+configSize)
+	fr := frame{lsn: 4, kind: log.Create, arrival: 5}
+	fr.put(b, 9)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fr, payload, ok := parseFrame(b, 9)
+		if !ok {
+			return
+		}
+		out := append(make([]byte, frameSize), payload...)
+		fr.put(out, 9)
+		if !bytes.Equal(out[:56], b[:56]) {
+			t.Fatal("a frame is not what it was parsed from")
+		}
+	})
+}
+
+// TestAppendAllocates holds the hot path to its one object per append.
+func TestAppendAllocates(t *testing.T) {
+	l, err := Open(context.Background(), Options{FS: vfs.NewEphemeral(), Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := log.PartitionID{Stream: 1}
+	if _, err := log.Do(l, log.Request{Entries: []log.Entry{{Kind: log.Create, Partition: id}}}); err != nil {
+		t.Fatal(err)
+	}
+	var builder batch.Builder
+	builder.Append(batch.Record{Value: make([]byte, 1000)})
+	b := builder.Finish()
+	req := log.Request{Entries: []log.Entry{{Partition: id, Batch: b}}}
+	ok := true
+	done := func(rs []log.Result) { ok = ok && rs[0].Err == nil }
+	if n := testing.AllocsPerRun(1000, func() { l.Append(req, done) }); n > 5 || !ok {
+		t.Errorf("%.1f allocations for an append, accepted %v", n, ok)
+	}
+	if err := l.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}

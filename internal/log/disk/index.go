@@ -1,0 +1,157 @@
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"sort"
+	"sync"
+
+	"thalweg/internal/vfs"
+)
+
+const (
+	magicIndex     = 0x58495754 // "TWIX", little-endian
+	indexHeadSize  = 32
+	indexEntrySize = 24
+	maxEntries     = 2048
+)
+
+// indexEntry names one frame of a segment.
+type indexEntry struct{ pos, base, arrival int64 }
+
+// index is a sparse index of one segment. It only ever says where to begin to
+// look, so a missing entry costs time and nothing else.
+type index struct {
+	mu      sync.RWMutex
+	stride  int64
+	entries []indexEntry
+}
+
+// add notes a frame if it is far enough from the last one noted.
+func (ix *index) add(pos, base, arrival int64) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	n := len(ix.entries)
+	if n > 0 && pos < ix.entries[n-1].pos+ix.stride {
+		return
+	}
+	ix.entries = append(ix.entries, indexEntry{pos, base, arrival})
+	if len(ix.entries) <= maxEntries {
+		return
+	}
+	for i := range maxEntries/2 + 1 {
+		ix.entries[i] = ix.entries[2*i]
+	}
+	ix.entries = ix.entries[:maxEntries/2+1]
+	ix.stride *= 2
+}
+
+// before returns the last entry that begins at or before offset.
+func (ix *index) before(offset int64) (indexEntry, bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return ix.last(func(e indexEntry) bool { return e.base <= offset })
+}
+
+// beforeTime returns the last entry that arrived before t.
+func (ix *index) beforeTime(t int64) (indexEntry, bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return ix.last(func(e indexEntry) bool { return e.arrival < t })
+}
+
+// last returns the last entry for which ok holds, where it holds for a prefix;
+// mu is held.
+func (ix *index) last(ok func(indexEntry) bool) (indexEntry, bool) {
+	i := sort.Search(len(ix.entries), func(i int) bool { return !ok(ix.entries[i]) })
+	if i == 0 {
+		return indexEntry{}, false
+	}
+	return ix.entries[i-1], true
+}
+
+// encode returns the file for a segment of size bytes.
+func (ix *index) encode(number uint64, size int64, h history) []byte {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	b := make([]byte, indexHeadSize+len(ix.entries)*indexEntrySize)
+	le.PutUint32(b[4:], magicIndex)
+	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[12:], uint32(len(ix.entries)))
+	le.PutUint64(b[16:], number)
+	le.PutUint64(b[24:], uint64(size))
+	for i, e := range ix.entries {
+		at := b[indexHeadSize+i*indexEntrySize:]
+		le.PutUint64(at, uint64(e.pos))
+		le.PutUint64(at[8:], uint64(e.base))
+		le.PutUint64(at[16:], uint64(e.arrival))
+	}
+	le.PutUint32(b, h.sum(b[4:]))
+	return b
+}
+
+var errBadIndex = errors.New("index does not match its checksum")
+
+// parseIndex reads an index file of segment number.
+func parseIndex(b []byte, number uint64, h history) (*index, error) {
+	if len(b) < indexHeadSize || le.Uint32(b[4:]) != magicIndex || le.Uint32(b) != h.sum(b[4:]) ||
+		le.Uint64(b[16:]) != number || int64(le.Uint32(b[12:])) != int64(len(b)-indexHeadSize)/indexEntrySize ||
+		(len(b)-indexHeadSize)%indexEntrySize != 0 {
+		return nil, errBadIndex
+	}
+	ix := &index{entries: make([]indexEntry, le.Uint32(b[12:])), stride: 1}
+	for i := range ix.entries {
+		at := b[indexHeadSize+i*indexEntrySize:]
+		e := indexEntry{int64(le.Uint64(at)), int64(le.Uint64(at[8:])), int64(le.Uint64(at[16:]))}
+		if i > 0 && (e.pos <= ix.entries[i-1].pos || e.base <= ix.entries[i-1].base) || e.pos < segHeadSize {
+			return nil, errBadIndex
+		}
+		ix.entries[i] = e
+	}
+	return ix, nil
+}
+
+// indexOf returns the index of a segment of p: the open one's, a cached one, its
+// file, or one made by reading the segment.
+func (l *Log) indexOf(p *partition, file uint64) (*index, error) {
+	if ix := l.files.index(file); ix != nil {
+		return ix, nil
+	}
+	b, err := vfs.ReadFile(l.o.FS, l.layout.index(file), indexHeadSize+(maxEntries+1)*indexEntrySize)
+	if err == nil {
+		var ix *index
+		if ix, err = parseIndex(b, file, l.history); err == nil {
+			l.files.keepIndex(file, ix)
+			return ix, nil
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		l.damaged(Damage{File: l.layout.index(file), To: int64(len(b)), Reason: "index: " + err.Error() + "; it is made anew"})
+	}
+	ix, err := l.buildIndex(p, file)
+	if err == nil {
+		l.files.keepIndex(file, ix)
+	}
+	return ix, err
+}
+
+// buildIndex reads the segment.
+func (l *Log) buildIndex(p *partition, file uint64) (*index, error) {
+	ix := &index{stride: l.o.IndexBytes}
+	p.mu.RLock()
+	es := p.allExtents()
+	p.mu.RUnlock()
+	for _, e := range es {
+		if e.file != file {
+			continue
+		}
+		err := l.walkFrames(p.id, e, e.pos, e.base, func(f *frame, pos int64) bool {
+			ix.add(pos, f.base, f.arrival)
+			return true
+		})
+		if err != nil && !isCorrupt(err) {
+			return nil, err
+		}
+	}
+	return ix, nil
+}
