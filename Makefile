@@ -4,8 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CGO_ENABLED ?= 0
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X thalweg/internal/config.Version=$(VERSION)
 SUM     := go run ./tools/testsum
 HELPERS := ./tests/events ./tests/harness ./tests/junit ./tests/lean ./tests/ledger ./tests/sdk
 # Sizes of the randomised tests; make soak raises them.
@@ -21,7 +19,7 @@ run: build ## build everything and show a game's events flowing through a server
 	bin/thalweg demo
 
 build: ## bin/thalweg, static
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/thalweg ./cmd/thalweg
+	go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/thalweg ./cmd/thalweg
 
 test: deps build ## build, lint rules, unit, conformance, crash and black-box tests
 	go vet ./...
@@ -45,7 +43,8 @@ bench: build ## the measurements, beside peers
 	go run ./bench
 
 generate: ## everything generated: API code, docs/compatibility.md, docs/config.md
-	go generate ./...
+	go run ./tools/apigen
+	go test ./internal/config -run Docs -update
 
 fuzz: ## every fuzz target, 30 s each (FUZZTIME=...)
 	scripts/fuzz.sh

@@ -65,9 +65,9 @@ func (m *Mem) syncContent(n *node, fails bool) {
 	n.pending = nil
 }
 
-// syncEntries does for a directory what syncContent does for a file. A rename
-// between two directories makes both durable together, so that it stays atomic.
-func (m *Mem) syncEntries(dir *node, fails bool) {
+// syncEntries makes a directory's entries durable. A rename between two
+// directories makes both durable together, so that it stays atomic.
+func (m *Mem) syncEntries(dir *node) {
 	dirs := map[*node]bool{dir: true}
 	for grown := true; grown; {
 		grown = false
@@ -89,9 +89,6 @@ func (m *Mem) syncEntries(dir *node, fails bool) {
 		}
 	}
 	m.unsynced = later
-	if fails {
-		now = surviving(now, m.rng, bias(m.rng))
-	}
 	for _, op := range now {
 		for _, e := range op {
 			setEntry(e.dir.durableEntries, e)
@@ -152,7 +149,7 @@ func (m *Mem) Crash(seed uint64) *Mem {
 			setEntry(c.of(e.dir), e)
 		}
 	}
-	c.to.nodes, c.to.ticks = m.nodes, m.ticks
+	c.to.nodes, c.to.ticks, c.to.calls = m.nodes, m.ticks, m.calls
 	c.to.root = c.copy(m.root)
 	return c.to
 }

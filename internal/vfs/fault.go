@@ -35,8 +35,8 @@ func (k OpKind) String() string { return opNames[k] }
 
 // Op is one call, as a fault rule sees it before it happens.
 type Op struct {
-	// N numbers the calls of kind OpCreate and after from 1, since the file
-	// system was made; it is 0 for calls that change nothing.
+	// N numbers the calls of kind OpCreate and after from 1, since [NewMem] and
+	// through [Mem.Crash] and [Mem.Kill]; it is 0 for calls that change nothing.
 	N    int
 	Kind OpKind
 	// Name is the cleaned path of the file as it was opened; for Rename and Link
@@ -52,8 +52,9 @@ type Op struct {
 // [ErrPowerCut] stops the machine. A rule may call back into the file system's
 // own methods (Crash, SetCapacity, ...), not its FS methods.
 //
-// A sync that fails decides at once what of the unsynced is durable; later syncs
-// add only what is written after it.
+// A sync of a file that fails decides at once what of the unsynced is durable;
+// later syncs add only what is written after it. One of a directory that fails
+// does nothing: file systems keep changed metadata until it is in the journal.
 type Rule func(Op) error
 
 // ErrPowerCut is what every call returns once a [Rule] has returned it.

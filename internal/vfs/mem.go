@@ -326,11 +326,10 @@ func (m *Mem) SyncDir(name string) error {
 	if err == nil && !n.dir {
 		err = pathError("syncdir", name, syscall.ENOTDIR)
 	}
-	if err != nil || m.stopped || m.noSync || !m.crashable {
-		return firstError(fault, err)
+	if fault == nil && err == nil && !m.noSync && m.crashable {
+		m.syncEntries(n)
 	}
-	m.syncEntries(n, fault != nil)
-	return fault
+	return firstError(fault, err)
 }
 
 // Lock implements [FS].
