@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"flag"
 	"net/http"
 	"testing"
 
@@ -21,6 +22,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // run runs a test function inside an example.
 func run(test func(testing.TB)) {
 	testing.Init()
+	// Under -v the inner test would write its name into the example's output.
+	was := flag.Lookup("test.v").Value.String()
+	_ = flag.Set("test.v", "false")                // both are values that
+	defer func() { _ = flag.Set("test.v", was) }() // the flag has had
 	ok := testing.RunTests(func(string, string) (bool, error) { return true, nil },
 		[]testing.InternalTest{{Name: "example", F: func(t *testing.T) { test(t) }}})
 	if !ok {
