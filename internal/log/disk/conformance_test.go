@@ -14,6 +14,7 @@ import (
 // TestConformance runs the suite with every size small, so that appends roll WAL
 // files and segments, and with the defaults.
 func TestConformance(t *testing.T) {
+	const maxBatch = 2 << 20
 	for _, tc := range []struct {
 		name   string
 		change func(*disk.Options)
@@ -29,11 +30,11 @@ func TestConformance(t *testing.T) {
 				change := func(o *disk.Options) {
 					o.Clock = c
 					tc.change(o)
-					o.Manual = false
+					o.Manual, o.MaxBatchBytes = false, maxBatch
 				}
 				l := open(t, fsys, change)
 				t.Cleanup(func() { _ = l.Close(context.Background()) })
-				return logtest.Harness{Log: l, Clock: c, Reopen: func(t *testing.T) log.Log {
+				return logtest.Harness{Log: l, Clock: c, MaxBatch: maxBatch, Reopen: func(t *testing.T) log.Log {
 					closeLog(t, l)
 					l = open(t, fsys, change)
 					return l
