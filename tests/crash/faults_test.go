@@ -36,14 +36,19 @@ func newFaultRun(seed uint64, at int, wants func(vfs.Op) bool, fault func(vfs.Op
 	return f
 }
 
-// script runs until the fault has struck, and on.
-func (f *faultRun) script() {
+// script runs until the fault has struck and, unless halt, on.
+func (f *faultRun) script(halt bool) {
 	f.m.open()
 	if f.m.log == nil || f.m.failed != nil {
 		return
 	}
 	f.m.start()
-	f.m.run(80)
+	for range 80 {
+		if halt && f.struck != "" {
+			return
+		}
+		f.m.run(1)
+	}
 }
 
 // reopen stops the machine as how says and compares what is found.
@@ -73,7 +78,7 @@ func faults(t *testing.T, wants func(vfs.Op) bool, fault func(seed uint64) func(
 	for i := range n {
 		seed := *flagSeed*1000 + uint64(i)
 		f := newFaultRun(seed, 1+(i*37)%400, wants, fault(seed))
-		f.script()
+		f.script(i%3 == 0)
 		err := f.m.failed
 		if err == nil && f.struck != "" && f.opens == f.m.opens {
 			err = check(f)
@@ -98,6 +103,17 @@ func faults(t *testing.T, wants func(vfs.Op) bool, fault func(seed uint64) func(
 	}
 }
 
+// partOf is how much of a failed write is done: often all of it, or none.
+func partOf(seed uint64, n int) int {
+	switch seed % 4 {
+	case 0:
+		return n
+	case 1:
+		return 0
+	}
+	return int(seed*7) % (n + 1)
+}
+
 // TestFailedSync makes one sync fail, and every later one succeed, as a kernel
 // does that has dropped the pages it could not write.
 func TestFailedSync(t *testing.T) {
@@ -114,7 +130,7 @@ func TestFailedWrite(t *testing.T) {
 	faults(t,
 		func(op vfs.Op) bool { return op.Kind == vfs.OpWrite },
 		func(seed uint64) func(vfs.Op) error {
-			return func(op vfs.Op) error { return &vfs.TornWrite{Kept: int(seed) % (op.Len + 1), Err: errIO} }
+			return func(op vfs.Op) error { return &vfs.TornWrite{Kept: partOf(seed, op.Len), Err: errIO} }
 		},
 		latched)
 }
@@ -155,7 +171,7 @@ func TestSpaceRunsOutAtAnyCall(t *testing.T) {
 		func(seed uint64) func(vfs.Op) error {
 			return func(op vfs.Op) error {
 				if op.Kind == vfs.OpWrite {
-					return &vfs.TornWrite{Kept: int(seed) % (op.Len + 1), Err: vfs.ErrNoSpace}
+					return &vfs.TornWrite{Kept: partOf(seed, op.Len), Err: vfs.ErrNoSpace}
 				}
 				return vfs.ErrNoSpace
 			}

@@ -68,8 +68,13 @@ type machine struct {
 	burst    bool // several requests are on their way
 	trace    []string
 
-	// onCall is asked before every file-system call; see snapshot.
+	// onCall is asked before every file-system call.
 	onCall func(vfs.Op) error
+	// busy tells that maintenance is at work, during which appends come in.
+	busy bool
+	// nested tells that such an append is under way: the call that it came in
+	// upon may hold locks that reading takes.
+	nested bool
 }
 
 func newMachine(fs *vfs.Mem, seed uint64, now time.Time, d log.Durability) *machine {
@@ -121,7 +126,7 @@ func (m *machine) now() int64 { return clock.Millis(m.clock) }
 
 // open opens the log and checks what it holds against the model.
 func (m *machine) open() {
-	m.fs.Inject(m.onCall)
+	m.fs.Inject(m.call)
 	m.opts.FS = m.fs
 	l, err := disk.Open(context.Background(), m.opts)
 	if err != nil && m.faulty {
@@ -136,6 +141,20 @@ func (m *machine) open() {
 	m.opens++
 	m.note("open: %+v", l.Recovery())
 	m.check()
+}
+
+// call is the rule of the file system.
+func (m *machine) call(op vfs.Op) error {
+	if m.busy && op.Kind >= vfs.OpCreate && m.rng.IntN(12) == 0 {
+		m.busy, m.nested = false, true
+		m.ops["append during maintenance"]++
+		m.stepAppend()
+		m.busy, m.nested = true, false
+	}
+	if m.onCall == nil {
+		return nil
+	}
+	return m.onCall(op)
 }
 
 // verify wants a stopped machine's directory to be undamaged: what a crash tears
@@ -229,6 +248,18 @@ func (m *machine) track(req log.Request) func([]log.Result) {
 	p := &inflight{req: copyRequest(req), late: !m.log.State().Writable}
 	m.inflight = append(m.inflight, p)
 	return func(rs []log.Result) { m.answered(p, rs) }
+}
+
+// expectHidden wants no reader to see what is not synced yet.
+func (m *machine) expectHidden() {
+	if m.log == nil || m.nested {
+		return
+	}
+	for id, p := range m.model.parts {
+		if info, err := m.log.Info(id); err == nil && info.End > p.end {
+			m.fail("partition %v shows offsets up to %d before the sync that makes them durable; acknowledged are %d", id, info.End, p.end)
+		}
+	}
 }
 
 func copyRequest(req log.Request) log.Request {

@@ -291,14 +291,20 @@ func (m *machine) stepRefused() {
 }
 
 func (m *machine) stepMaintain() {
-	if err := m.log.Step(); err != nil && !m.mayFail(err) {
+	m.busy = true
+	err := m.log.Step()
+	m.busy = false
+	if err != nil && !m.mayFail(err) {
 		m.fail("maintenance: %w", err)
 	}
 	m.adoptRetention()
 }
 
 func (m *machine) stepCheckpoint() {
-	if err := m.log.Checkpoint(); err != nil && !m.mayFail(err) {
+	m.busy = true
+	err := m.log.Checkpoint()
+	m.busy = false
+	if err != nil && !m.mayFail(err) {
 		m.fail("checkpoint: %w", err)
 	}
 	m.adoptRetention()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,6 +70,9 @@ func newRun(seed uint64, want int) *run {
 func (r *run) watch(m *machine, from *point, odds float64, most int) {
 	made := 0
 	m.onCall = func(op vfs.Op) error {
+		if op.Kind == vfs.OpSyncData && path.Ext(op.Name) == ".wal" && r.durability == log.Durable {
+			m.expectHidden()
+		}
 		if op.N == 0 || r.taken >= r.want {
 			return nil
 		}

@@ -36,7 +36,9 @@ type walScan struct {
 	files   []*walFile // in use, in order
 	skipped []*walFile // older than needed
 	unused  []*walFile
-	number  uint64 // highest of all names
+	// doubtful are those of unused whose header does not check.
+	doubtful []*walFile
+	number   uint64 // highest of all names
 
 	next    uint64 // LSN expected
 	rounds  int
@@ -73,6 +75,9 @@ func (s *walScan) open(flag int) error {
 			return err
 		}
 	}
+	if err := s.decideDoubtful(); err != nil {
+		return err
+	}
 	slices.SortFunc(s.files, func(a, b *walFile) int {
 		switch {
 		case a.head.incarnation != b.head.incarnation:
@@ -96,7 +101,8 @@ func (s *walScan) open(flag int) error {
 	return nil
 }
 
-// classify decides whether w, the last of unused, is in use.
+// classify decides whether w, the last of unused, is in use. A file whose header
+// does not check is left for [walScan.decideDoubtful].
 func (s *walScan) classify(w *walFile, number uint64) error {
 	b := make([]byte, walHeadSize+roundSize)
 	n, err := w.f.ReadAt(b, 0)
@@ -109,14 +115,8 @@ func (s *walScan) classify(w *walFile, number uint64) error {
 	case ok && head.number != number, s.clean && !ok && len(bytes.TrimLeft(b, "\x00")) == 0:
 		return nil // not begun
 	case !ok:
-		// A header is durable before the first round is written: behind a bad one, a
-		// round that is still needed is damage. What a recycled file held is not.
-		first, err := s.live(w)
-		if err != nil || first.first == 0 {
-			return err
-		}
-		s.damage = append(s.damage, Damage{File: w.path, To: walHeadSize, Reason: "header does not match its checksum"})
-		head = walHead{incarnation: first.incarnation, number: number, first: first.first, durable: first.durable}
+		s.doubtful = append(s.doubtful, w)
+		return nil
 	}
 	w.head = head
 	s.unused = s.unused[:len(s.unused)-1]
@@ -124,8 +124,30 @@ func (s *walScan) classify(w *walFile, number uint64) error {
 	return nil
 }
 
-// live looks for a round in w that lies above the checkpoint. It returns the
-// first round of the file then, and else a zero one.
+// decideDoubtful takes files with a bad header into use if they are needed. A
+// header is durable before the first round is written: behind a bad one, a round
+// that is still needed is damage. What a recycled file held is not.
+func (s *walScan) decideDoubtful() error {
+	for _, w := range s.doubtful {
+		first, err := s.live(w)
+		if err != nil {
+			return err
+		}
+		if first.first == 0 {
+			continue
+		}
+		s.damage = append(s.damage, Damage{File: w.path, To: walHeadSize, Reason: "header does not match its checksum"})
+		w.head = walHead{incarnation: first.incarnation, number: w.head.number, first: first.first, durable: first.durable}
+		s.unused = slices.DeleteFunc(s.unused, func(u *walFile) bool { return u == w })
+		s.files = append(s.files, w)
+	}
+	s.doubtful = nil
+	return nil
+}
+
+// live looks for a round in w that is still needed: above the checkpoint, and not
+// ended by a later incarnation. It returns the first round of the file then, and
+// else a zero one.
 func (s *walScan) live(w *walFile) (first round, err error) {
 	win := &window{f: w.f, size: w.size, step: 1 << 20}
 	found := false
@@ -133,7 +155,7 @@ func (s *walScan) live(w *walFile) (first round, err error) {
 		if first.first == 0 {
 			first = r
 		}
-		found = found || r.last() > s.after
+		found = found || r.last() > s.after && !s.superseded(r)
 	})
 	if win.err != nil {
 		return round{}, errs.Wrap(errs.Internal, "read WAL file", win.err)
@@ -142,6 +164,14 @@ func (s *walScan) live(w *walFile) (first round, err error) {
 		first = round{}
 	}
 	return first, nil
+}
+
+// superseded reports whether a later opening began at or below the end of r: r was
+// cut then.
+func (s *walScan) superseded(r round) bool {
+	return slices.ContainsFunc(s.files, func(w *walFile) bool {
+		return w.head.incarnation > r.incarnation && w.head.first <= r.last()
+	})
 }
 
 // eachRound calls fn for every valid round header from pos on.
