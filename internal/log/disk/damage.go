@@ -22,7 +22,10 @@ type Damage struct {
 }
 
 func (d Damage) String() string {
-	s := fmt.Sprintf("%s: bytes %d to %d", d.File, d.From, d.To-1)
+	s := d.File
+	if d.To > d.From {
+		s += fmt.Sprintf(": bytes %d to %d", d.From, d.To-1)
+	}
 	if d.LastLSN > 0 {
 		s += fmt.Sprintf(", LSN %d to %d", d.FirstLSN, d.LastLSN)
 	}

@@ -307,13 +307,20 @@ func (l *Log) afterRound() {
 // stallFactor times CheckpointBytes of WAL make appends wait for a checkpoint.
 const stallFactor = 4
 
-// Close implements [log.Log]. After a failed write it syncs nothing and leaves no
+// Close implements [log.Log]. It ends with a checkpoint. After a failed write it syncs nothing and leaves no
 // mark of a clean stop.
 func (l *Log) Close(ctx context.Context) error {
+	var errList []error
+	if !l.closing.Load() && !l.o.ReadOnly && ctx.Err() == nil && l.latchError() == nil {
+		// Frees the WAL and puts flushed segments on record, so that the next start
+		// has nothing to replay. Where there is no space for it, that start recovers.
+		if err := l.Checkpoint(); l.latchError() != nil {
+			errList = append(errList, err)
+		}
+	}
 	if l.closing.Swap(true) {
 		return nil
 	}
-	var errList []error
 	if l.group != nil {
 		l.q.close()
 		if err := l.group.Stop(ctx); err != nil {

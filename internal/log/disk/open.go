@@ -354,12 +354,19 @@ func (l *Log) reportScan(ld *loaded, s *walScan) {
 	}
 }
 
+// maxReplayed is how many WAL files a start may read back without a checkpoint
+// becoming due.
+const maxReplayed = 3
+
 // ready takes over the WAL files, and begins a new one if the log is writable.
 func (l *Log) ready(ld *loaded, s *walScan) error {
 	w := &l.w
 	w.next, w.durable = s.next, s.next-1
 	w.incarnation, w.leaderEpoch = l.recovery.Incarnation, l.recovery.LeaderEpoch
 	l.sinceCheckpoint.Store(s.bytes)
+	if len(s.files) > maxReplayed { // after many kills: each start has begun a file
+		l.sinceCheckpoint.Store(max(s.bytes, l.o.CheckpointBytes))
+	}
 	if l.latchError() == nil {
 		if err := s.settle(); err != nil {
 			return err

@@ -406,3 +406,33 @@ func TestSyncFailureLatches(t *testing.T) {
 		t.Error("close of a latched log wrote")
 	}
 }
+
+// TestRestartsDoNotPileUpFiles: whether the log is stopped or killed, the WAL does
+// not grow by a file with each start.
+func TestRestartsDoNotPileUpFiles(t *testing.T) {
+	for _, how := range []string{"stopped", "killed"} {
+		t.Run(how, func(t *testing.T) {
+			fsys := vfs.NewMem(1)
+			p := log.PartitionID{Stream: 1}
+			for i := range 12 {
+				l := open(t, fsys, nil)
+				if i == 0 {
+					must(t, l, log.Request{Entries: []log.Entry{{Kind: log.Create, Partition: p}}})
+				}
+				must(t, l, log.Request{Entries: []log.Entry{{Kind: log.Fence, Partition: p}}})
+				if err := l.Step(); err != nil {
+					t.Fatal(err)
+				}
+				if how == "stopped" {
+					closeLog(t, l)
+				} else {
+					fsys = fsys.Kill()
+				}
+			}
+			names, err := fsys.ReadDir("/d/wal")
+			if err != nil || len(names) > 6 {
+				t.Errorf("%d WAL files after 12 starts (%v)", len(names), err)
+			}
+		})
+	}
+}

@@ -306,19 +306,16 @@ func (w *writer) write(buf []byte) error {
 	return log.ErrNoSpace
 }
 
-// answerWritten acknowledges what needs no sync and returns the rest.
+// answerWritten acknowledges what needs no sync, up to the first request that does,
+// and returns the rest: acknowledgements keep the order of offsets.
 func (w *writer) answerWritten(reqs []*pending) []*pending {
-	n := 0
 	for i, p := range reqs {
-		d := p.req.Durability
-		if d == log.Written || d == log.Default && w.l.o.Durability == log.Written {
-			w.answer(reqs[i:i+1], nil)
-			continue
+		if d := p.req.Durability; d == log.Durable || d == log.Default && w.l.o.Durability != log.Written {
+			return reqs[i:]
 		}
-		reqs[n] = p
-		n++
+		w.answer(reqs[i:i+1], nil)
 	}
-	return reqs[:n]
+	return nil
 }
 
 // answer calls done. A non-nil err is for every entry that has none yet.
