@@ -35,7 +35,7 @@ func ReadAdmin(fsys vfs.FS, dir string) (Admin, error) {
 	b, err := vfs.ReadFile(fsys, dir+"/"+AdminFile, 4096)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, &errs.Error{Kind: errs.NotFound, Msg: "the process that uses " + dir + " cannot be administered",
-			Hint: "is it an older version, or another command that is still running?"}
+			Hint: "is it a server that is still starting, or another command? wait for it and try again"}
 	}
 	if err != nil {
 		return a, err

@@ -23,19 +23,20 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]int{"streams_removed": n})
 }
 
-// aidRoutes are the test aids, for callers on this machine.
+// aidRoutes are the test aids, for callers on this machine. They check no
+// credentials, so they are guarded as an open server is, whatever --auth says.
 func (s *Server) aidRoutes(mux *http.ServeMux) {
-	here := func(h http.HandlerFunc) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
+	here := func(h http.HandlerFunc) http.Handler {
+		return s.guard(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !fromHere(r) {
 				refuse(w, http.StatusForbidden, "test aids answer this machine only")
 				return
 			}
 			h(w, r)
-		}
+		}))
 	}
-	mux.HandleFunc("POST /_thalweg/clock", here(s.advanceClock))
-	mux.HandleFunc("POST /_thalweg/reset", here(s.reset))
+	mux.Handle("POST /_thalweg/clock", here(s.advanceClock))
+	mux.Handle("POST /_thalweg/reset", here(s.reset))
 }
 
 // advanceClock moves the server's clock on: {"advance":"5m"}.
@@ -51,6 +52,9 @@ func (s *Server) advanceClock(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	s.shift.Advance(time.Duration(d))
+	if !s.shift.Advance(time.Duration(d)) {
+		refuse(w, http.StatusBadRequest, "the clock can be at most 100 years ahead")
+		return
+	}
 	answer(w, http.StatusOK, map[string]string{"now": s.clock.Now().UTC().Format(time.RFC3339Nano)})
 }

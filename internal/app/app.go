@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,10 +59,11 @@ type Server struct {
 	streams  *streams.Service
 	services []*awsapi.Service
 	aws      *awsapi.Server
-	admin    atomic.Pointer[string] // the token of the admin endpoints; nil refuses all
-	certs    *certificates          // nil when TLS is off
-	plain    *listen.Server         // nil when off
-	secure   *listen.Server         // nil when off
+	admin    atomic.Pointer[string]           // the token of the admin endpoints; nil refuses all
+	certs    *certificates                    // nil when TLS is off
+	plain    *listen.Server                   // nil when off
+	secure   *listen.Server                   // nil when off
+	open     atomic.Pointer[[]*listen.Server] // the two that are on, once both are; requests come before
 
 	stops   []part // started parts, in order
 	closing sync.Once
@@ -77,8 +79,6 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.took = s.clock.Now().Sub(began)
-	s.logger.Info("ready", "http", s.Addresses().HTTP, "https", s.Addresses().HTTPS, "data", s.data,
-		"durability", s.cfg.Promise(), "took_ms", s.took.Milliseconds())
 	return s, nil
 }
 
@@ -123,7 +123,8 @@ func (s *Server) Close(ctx context.Context) error {
 // tells why.
 func (s *Server) Failed() <-chan struct{} { return s.group.Context().Done() }
 
-// Addresses are where clients reach a server; empty for a listener that is off.
+// Addresses are where clients on this machine reach a server; empty for a
+// listener that is off.
 type Addresses struct {
 	HTTP, HTTPS string // URLs
 }
@@ -132,16 +133,24 @@ type Addresses struct {
 func (s *Server) Addresses() Addresses {
 	var a Addresses
 	if s.plain != nil {
-		a.HTTP = "http://" + s.plain.Addr().String()
+		a.HTTP = loopback("http://" + s.plain.Addr().String())
 	}
 	if s.secure != nil {
-		a.HTTPS = "https://" + s.secure.Addr().String()
+		a.HTTPS = loopback("https://" + s.secure.Addr().String())
 	}
 	return a
 }
 
 // Data returns the absolute path of the data directory, "" in memory.
 func (s *Server) Data() string { return s.data }
+
+// ReadOnly returns why the server takes no writes, "" when it does.
+func (s *Server) ReadOnly() string {
+	if state := s.log.State(); !state.Writable {
+		return cmp.Or(state.Reason, "the log is read-only")
+	}
+	return ""
+}
 
 // StartTook returns how long the start took.
 func (s *Server) StartTook() time.Duration { return s.took }

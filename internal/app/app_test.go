@@ -324,7 +324,7 @@ func TestFromHere(t *testing.T) {
 
 func TestLoopback(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", "http://127.0.0.1:1": "http://127.0.0.1:1", "http://0.0.0.0:1": "http://127.0.0.1:1", "https://[::]:1": "https://[::1]:1", "https://10.0.0.5:1": "https://10.0.0.5:1",
+		"": "", "http://127.0.0.1:1": "http://127.0.0.1:1", "http://0.0.0.0:1": "http://127.0.0.1:1", "https://[::]:1": "https://127.0.0.1:1", "https://10.0.0.5:1": "https://10.0.0.5:1",
 	} {
 		if got := loopback(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)

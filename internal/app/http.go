@@ -61,6 +61,8 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case !state.Writable:
 		h.Status, h.Reason = "read-only", state.Reason
+	case state.Full && s.cfg.Ephemeral && s.cfg.MaxDisk == 0:
+		h.Status, h.Reason = "full", "the records in memory fill half of --memory, writes are refused until there is room"
 	case state.Full:
 		h.Status, h.Reason = "full", "no space left, writes are refused until there is"
 	}

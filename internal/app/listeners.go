@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func startListeners(_ context.Context, s *Server) error {
 			return err
 		}
 	}
-	h := httpguard.New(httpguard.Config{Open: open, Origins: s.cfg.AllowOrigin, Hosts: s.cfg.Advertise}, s.handler())
+	h := s.guard(open, s.handler())
 	var err error
 	if !s.cfg.Listen.IsOff() {
 		if s.plain, err = s.listen(string(s.cfg.Listen), h, false); err != nil {
@@ -41,7 +42,14 @@ func startListeners(_ context.Context, s *Server) error {
 			return errors.Join(err, stopListeners(context.Background(), s))
 		}
 	}
+	s.open.Store(new(slices.DeleteFunc([]*listen.Server{s.plain, s.secure}, func(l *listen.Server) bool { return l == nil })))
 	return nil
+}
+
+// guard puts the rules for browsers before h; open is for what asks for no
+// credentials.
+func (s *Server) guard(open bool, h http.Handler) http.Handler {
+	return httpguard.New(httpguard.Config{Open: open, Origins: s.cfg.AllowOrigin, Hosts: s.cfg.Advertise}, h)
 }
 
 // Bounds on one connection that http1 takes.
@@ -97,18 +105,14 @@ func stopListeners(ctx context.Context, s *Server) error {
 }
 
 // loopback returns a listener's URL as this machine reaches it: a bind to every
-// interface has no address of its own.
+// interface has no address of its own, and takes IPv4 also when it shows as [::].
 func loopback(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || endpoint == "" {
 		return ""
 	}
 	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
-		host := "127.0.0.1"
-		if ip.To4() == nil {
-			host = "::1"
-		}
-		u.Host = net.JoinHostPort(host, u.Port())
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
 	}
 	return u.String()
 }

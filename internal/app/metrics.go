@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 
-	"thalweg/internal/listen"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
 )
@@ -22,12 +21,12 @@ func startMetrics(_ context.Context, s *Server) error {
 		func() float64 { return flag(s.log.State().Writable) })
 	m.Gauge("log_full", "1 while no space is left for the log.", func() float64 { return flag(s.log.State().Full) })
 	m.Gauge("unsafe", "1 when a setting weakens a promise.", func() float64 { return flag(len(s.cfg.Unsafe()) > 0) })
-	m.Gauge("memory_budget_bytes", "What --memory allows.", func() float64 { return float64(s.cfg.Memory) })
+	m.Gauge("memory_budget_bytes", "What --memory allows; in memory, without the records' half.", func() float64 { return float64(s.budget.Max()) })
 	m.Gauge("memory_used_bytes", "What is used of the budget.", func() float64 { return float64(s.budget.Used()) })
 	m.Gauge("http_connections", "Open HTTP connections.", func() float64 {
 		n := 0
-		for _, l := range []*listen.Server{s.plain, s.secure} {
-			if l != nil {
+		if open := s.open.Load(); open != nil {
+			for _, l := range *open {
 				n += l.Conns()
 			}
 		}

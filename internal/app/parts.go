@@ -82,8 +82,13 @@ func startClock(_ context.Context, s *Server) error {
 func startLog(ctx context.Context, s *Server) error {
 	dir := s.dir()
 	o := disk.Options{Clock: s.clock, Durability: log.Durable, MaxDisk: int64(s.cfg.MaxDisk), Logger: s.logger}
+	memory := int64(s.cfg.Memory)
 	if s.cfg.Ephemeral {
 		s.fs = vfs.NewEphemeral()
+		if o.MaxDisk == 0 { // records are memory too: half of it is theirs
+			o.MaxDisk = memory / 2
+			memory -= o.MaxDisk
+		}
 		o.WALFileBytes, o.TailBytes, o.SegmentBytes = memoryFileBytes, memoryFileBytes, 4*memoryFileBytes
 	} else {
 		s.fs = vfs.OS{}
@@ -99,7 +104,7 @@ func startLog(ctx context.Context, s *Server) error {
 	if s.cfg.Durability == config.OS {
 		o.Durability = log.Written
 	}
-	s.budget = limits.NewBudget(int64(s.cfg.Memory))
+	s.budget = limits.NewBudget(memory)
 	o.FS, o.Dir, o.Memory = s.fs, dir, s.budget
 	var err error
 	s.log, err = disk.Open(ctx, o)
@@ -158,7 +163,7 @@ func startCatalog(ctx context.Context, s *Server) error {
 
 func startStreams(_ context.Context, s *Server) error {
 	var err error
-	s.streams, err = streams.New(streams.Options{Log: s.log, Catalog: s.catalog, Clock: s.clock, Keys: s.keystore})
+	s.streams, err = streams.New(streams.Options{Log: s.log, Catalog: s.catalog, Clock: s.clock, Keys: s.keystore, Memory: s.budget})
 	if err != nil {
 		return err
 	}
@@ -333,9 +338,9 @@ func startAdmin(_ context.Context, s *Server) error {
 		return nil
 	}
 	a := s.Addresses()
-	admin := Admin{Endpoint: loopback(a.HTTP), Token: newToken(), PID: os.Getpid()}
+	admin := Admin{Endpoint: a.HTTP, Token: newToken(), PID: os.Getpid()}
 	if admin.Endpoint == "" {
-		admin.Endpoint = loopback(a.HTTPS)
+		admin.Endpoint = a.HTTPS
 	}
 	b, err := json.Marshal(admin)
 	if err != nil {

@@ -32,16 +32,25 @@ func (s *shiftClock) Now() time.Time {
 
 func (s *shiftClock) now() time.Time { return s.base.Now().Add(s.offset) }
 
-// Advance moves the clock on by d (>= 0).
-func (s *shiftClock) Advance(d time.Duration) {
+// maxAhead bounds how far the clock can be moved, well within what times and
+// durations hold.
+const maxAhead = 100 * 365 * 24 * time.Hour
+
+// Advance moves the clock on by d (>= 0), or reports false for more than maxAhead
+// in all.
+func (s *shiftClock) Advance(d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d > maxAhead-s.offset {
+		return false
+	}
 	s.forgetFired()
 	s.offset += d
 	now := s.now()
 	for t := range s.armed {
 		t.base.Reset(t.due.Sub(now))
 	}
+	return true
 }
 
 // NewTimer returns a timer of the moved clock.

@@ -25,6 +25,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"thalweg/internal/arn"
 	"thalweg/internal/clock"
 	"thalweg/internal/ids"
 )
@@ -162,7 +163,7 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := x.call.auth.Authorize(x.call.caller, op.Action, in.Resource(x.call.caller)); err != nil {
+	if err := x.authorise(svc, op, in); err != nil {
 		return err
 	}
 	x.call.authorised = true
@@ -188,6 +189,22 @@ func (x *exchange) authenticate(svc *Service, op *Op) error {
 	who.RequestID, who.SourceIP, who.Service = x.call.caller.RequestID, x.call.caller.SourceIP, svc.Name
 	x.call.caller, x.call.auth, x.call.action = who, x.srv.cfg.Auth, op.Action
 	return nil
+}
+
+// authorise asks about the resource that the input names. Text that is no ARN
+// names none and is denied to everybody; what is wrong with it, the model says.
+func (x *exchange) authorise(svc *Service, op *Op, in Input) error {
+	resource := in.Resource(x.call.caller)
+	denied := x.call.auth.Authorize(x.call.caller, op.Action, resource)
+	if denied == nil {
+		return nil
+	}
+	if _, named := arn.Parse(resource); !named && resource != "*" {
+		if err := validated(svc, in); err != nil {
+			return err
+		}
+	}
+	return denied
 }
 
 // fast tries the operation's own path.

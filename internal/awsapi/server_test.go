@@ -209,7 +209,8 @@ func TestDefaultDeny(t *testing.T) {
 				if svc.Protocol == awsapi.AWSJSON {
 					r.Header.Set("X-Amz-Target", svc.TargetPrefix+"."+op.Name)
 				} else {
-					path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(op.Path, "1")
+					path := regexp.MustCompile(`(?i)\{[^}]*arn\}`).ReplaceAllString(op.Path, "arn:aws:x:us-east-1:000000000000:1")
+					path = regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "1")
 					r = httptest.NewRequest(op.Method, path, strings.NewReader(`{}`))
 				}
 				w := httptest.NewRecorder()
@@ -222,6 +223,30 @@ func TestDefaultDeny(t *testing.T) {
 		}
 		if calls.Load() != 0 {
 			t.Errorf("%s: %d handlers were reached", name, calls.Load())
+		}
+	}
+}
+
+// What names no resource at all is refused for that: AWS's validation speaks
+// before anybody could be denied it.
+func TestMalformedResource(t *testing.T) {
+	srv := newServer(t, awsapi.Config{Services: []*awsapi.Service{kinesis.NewService(kinesis.Unimplemented{})}, Auth: denyAll{}})
+	for body, want := range map[string]string{
+		`{"StreamARN":"garbage"}`: "ValidationException",
+		`{"StreamARN":""}`:        "ValidationException",
+		`{"StreamARN":"arn:aws:kinesis:us-east-1:1:stream/s"}`:              "AccessDeniedException",
+		`{"StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"}`:   "AccessDeniedException",
+		`{"StreamName":"s","Limit":0}`:                                      "AccessDeniedException",
+		`{"Limit":0}`:                                                       "AccessDeniedException",
+		`{"StreamARN":"garbage","StreamName":"s","StreamId":"not-checked"}`: "ValidationException",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		r.Header.Set("X-Amz-Target", "Kinesis_20131202.DescribeStream")
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, r)
+		if code := w.Header().Get("X-Amzn-Errortype"); w.Code != 400 || code != want {
+			t.Errorf("%s: %d %s, want %s", body, w.Code, code, want)
 		}
 	}
 }

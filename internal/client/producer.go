@@ -141,9 +141,13 @@ func (p *Producer) Put(ctx context.Context, records ...Record) error {
 	defer stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	told := true // the workers know of every record queued
 	for _, r := range records {
 		for p.waiting >= p.cfg.Buffer && p.err == nil && !p.closed && ctx.Err() == nil {
-			p.changed.Broadcast()
+			if !told {
+				p.changed.Broadcast()
+				told = true
+			}
 			p.changed.Wait()
 		}
 		switch {
@@ -165,6 +169,7 @@ func (p *Producer) Put(ctx context.Context, records ...Record) error {
 		}
 		p.waiting += size(r)
 		p.open++
+		told = false
 	}
 	p.changed.Broadcast()
 	return nil

@@ -219,6 +219,33 @@ func TestProducerFails(t *testing.T) {
 	}
 }
 
+// Two callers that wait for room sleep: they do not keep waking each other, or
+// the bubble's time would stand still.
+func TestProducerWaitersSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeStream{fail: &smithy.GenericAPIError{Code: "ThrottlingException"}}
+		p := NewProducer(ProducerConfig{API: f, Stream: "s", Clock: clock.System(), Buffer: 10, Patience: time.Hour, Calls: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		records := make([]Record, 20)
+		for i := range records {
+			records[i] = Record{Key: "k", Data: []byte("1234")}
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if err := p.Put(ctx, records...); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("err = %v, want the deadline", err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestProducerBlocksWhenFullAndObeysContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeStream{fail: &smithy.GenericAPIError{Code: "ThrottlingException"}}

@@ -213,11 +213,12 @@ func (c *conn) handle() (ok bool) {
 // connection is gone, idle for too long, or the server stops.
 func (c *conn) readHead() verdict {
 	if c.br.Buffered() == 0 {
+		// The deadline stands before closing is looked at: interrupt overrides it.
+		c.deadline(c.nc.SetReadDeadline, c.srv.IdleTimeout)
 		c.setIdle(true)
 		if c.srv.isClosing() {
 			return ended
 		}
-		c.deadline(c.nc.SetReadDeadline, c.srv.IdleTimeout)
 		_, err := c.br.Peek(1)
 		c.setIdle(false)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -302,6 +303,86 @@ func TestIdleConnectionEndsAtItsTime(t *testing.T) {
 }
 
 // FuzzHead: whatever is plain must mean to net/http exactly what it means here.
+// pipeConn is one end of a net.Pipe with a say in its deadlines and writes.
+type pipeConn struct {
+	net.Conn
+	setRead func(time.Time) error
+	write   func([]byte) (int, error)
+}
+
+func (c *pipeConn) SetReadDeadline(t time.Time) error {
+	if c.setRead != nil {
+		return c.setRead(t)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *pipeConn) Write(p []byte) (int, error) {
+	if c.write != nil {
+		return c.write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+// A Shutdown that comes just as a connection begins to wait ends the wait.
+func TestShutdownMeetsConnectionGoingIdle(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	s := &Server{Clock: clock.System(), Logger: slog.New(slog.DiscardHandler), IdleTimeout: time.Minute}
+	c := &pipeConn{Conn: near}
+	stopped := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	begun := false
+	c.setRead = func(at time.Time) error {
+		if !begun {
+			begun = true
+			go func() { stopped <- s.Shutdown(ctx) }()
+			for waits := false; !waits; runtime.Gosched() { // until it has been at every connection
+				s.mu.Lock()
+				waits = s.drained != nil
+				s.mu.Unlock()
+			}
+		}
+		return near.SetReadDeadline(at)
+	}
+	s.Serve(context.Background(), c)
+	if err := <-stopped; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// After a write that failed half way nothing more is written: it would be taken
+// for the rest of that answer.
+func TestFailedWriteEndsConnection(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := &pipeConn{Conn: near, write: func(p []byte) (int, error) {
+		if len(p) == inlineMax { // the second piece
+			return len(p) / 2, context.DeadlineExceeded
+		}
+		return len(p), nil
+	}}
+	served := 0
+	s := &Server{
+		Clock: clock.System(), Logger: slog.New(slog.DiscardHandler), Plain: func(string) bool { return true },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			served++
+			w.Header()["Content-Length"] = []string{fmt.Sprint(3 * inlineMax)}
+			w.Write(make([]byte, 2*inlineMax))
+			w.Write(make([]byte, inlineMax))
+		}),
+	}
+	go func() {
+		io.WriteString(far, strings.Repeat("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", 2))
+		far.Close()
+	}()
+	s.Serve(context.Background(), c)
+	if served != 1 {
+		t.Errorf("%d requests were served", served)
+	}
+}
+
 func FuzzHead(f *testing.F) {
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: A\r\nContent-Length: 3\r\n\r\nabc"))
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: h\r\nX-A:\t b \r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))

@@ -51,7 +51,9 @@ func (w *response) Write(p []byte) (int, error) {
 			w.chunk(p)
 			return len(p), w.failed
 		}
-		return w.c.nc.Write(p)
+		var n int
+		n, w.failed = w.c.nc.Write(p)
+		return n, w.failed
 	}
 	if len(w.body)+len(p) <= inlineMax || w.header["Content-Length"] == nil {
 		w.body = append(w.body, p...)

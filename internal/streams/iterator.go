@@ -97,7 +97,7 @@ func (s *Service) Locate(r *catalog.Resource, sh *catalog.Shard, at StartingAt) 
 		}
 		return pos, nil
 	case at.Type == AtTimestamp:
-		now := clock.Millis(s.clock)
+		now := s.now(r)
 		if !at.HasTime {
 			return pos, invalid("Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. " +
 				"Current request has no timestamp parameter.")
@@ -106,7 +106,11 @@ func (s *Service) Locate(r *catalog.Resource, sh *catalog.Shard, at StartingAt) 
 			return pos, invalid("The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "+
 				"timestampInMillis: %d, currentTimestampInMillis: %d", at.Time, now)
 		}
-		offset, _, err := s.log.OffsetForTime(partition, at.Time)
+		from := at.Time
+		if from <= r.Created {
+			from = 0 // every record: the creation may be ahead of the clock
+		}
+		offset, _, err := s.log.OffsetForTime(partition, from)
 		if err != nil {
 			return pos, s.logError(r, sh.Number, err)
 		}

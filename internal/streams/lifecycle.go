@@ -42,7 +42,8 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	if len(n.Tags) > MaxTags {
 		return tooManyTags(n.Scope, n.Name)
 	}
-	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
+	held, replaced := 0, 0 // shards
+	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		key := streamKey(n.Scope, n.Name)
 		last := tx.LastSecond(key)
 		if old := tx.Get(key); old != nil {
@@ -51,6 +52,7 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 			}
 			s.removeIn(tx, old)
 			last = lastSecond(old)
+			replaced = len(old.Stream.Shards)
 		}
 		if err := s.checkQuotas(tx, n); err != nil {
 			return err
@@ -67,8 +69,24 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 				Config: partitionConfig(r.Stream),
 			})
 		}
+		held = n.Shards - replaced
+		s.hold(held) // here, so that the next update sees it
 		return nil
 	})
+	if err != nil {
+		s.hold(-held)
+	}
+	return err
+}
+
+// hold draws what n more shards need, or gives back what -n needed.
+func (s *Service) hold(n int) {
+	s.shards.Add(int64(n))
+	if bytes := int64(n) * shardBytes; bytes > 0 {
+		s.memory.Take(bytes)
+	} else {
+		s.memory.Release(-bytes)
+	}
 }
 
 func newResource(key catalog.Key, n NewStream, number uint64, created int64) *catalog.Resource {
@@ -98,6 +116,10 @@ func (s *Service) checkQuotas(tx *catalog.Tx, n NewStream) error {
 			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "+
 			"for current limits and how to request higher limits.",
 			n.Scope.Account, n.Scope.Region, open, limit, n.Shards))
+	}
+	if room := s.memory.Max() / 2 / shardBytes; room > 0 && s.shards.Load()+int64(n.Shards) > room {
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("The memory of this server is enough for %d shards in all accounts and regions. "+
+			"Start it with a larger --memory.", room))
 	}
 	if n.Mode == catalog.OnDemand && onDemand >= OnDemandStreams {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the on-demand stream limit for the account %s in %s. "+
@@ -141,21 +163,21 @@ func OpenShards(r *catalog.Resource) (n int) {
 // Delete removes a stream and its records. Errors: NotFound, InUse while it is
 // being created or deleted, those of the log.
 func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
-	var number uint64
+	var gone *catalog.Stream
 	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if s.transition > 0 {
 			r.State, r.Until = catalog.Deleting, clock.Millis(s.clock)+s.transition.Milliseconds()
 			tx.Put(r)
 			return nil
 		}
-		number = r.Stream.Number
+		gone = r.Stream
 		s.removeIn(tx, r)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s.forgetRoute(number)
+	s.forget(gone)
 	select {
 	case s.wake <- struct{}{}:
 	default: // a wake-up is waiting already
@@ -165,18 +187,26 @@ func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) 
 
 // remove takes away a stream whose time is over.
 func (s *Service) remove(ctx context.Context, key catalog.Key) error {
-	var number uint64
+	var gone *catalog.Stream
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		if r := tx.Get(key); r != nil && s.gone(r) {
-			number = r.Stream.Number
+			gone = r.Stream
 			s.removeIn(tx, r)
 		}
 		return nil
 	})
 	if err == nil {
-		s.forgetRoute(number)
+		s.forget(gone)
 	}
 	return err
+}
+
+// forget gives back what was kept for a stream that was removed; nil is none.
+func (s *Service) forget(st *catalog.Stream) {
+	if st != nil {
+		s.forgetRoute(st.Number)
+		s.hold(-len(st.Shards))
+	}
 }
 
 func (s *Service) removeIn(tx *catalog.Tx, r *catalog.Resource) {

@@ -29,6 +29,9 @@ const (
 	// OnDemandStreams is how many on-demand streams an account may have in a
 	// region.
 	OnDemandStreams = 50
+	// shardBytes is about what a shard takes in memory, with its partition, its place
+	// in the catalog and its share of what is collected late.
+	shardBytes = 4 << 10
 	// IteratorLife is how long a shard iterator lives (API_GetShardIterator), PageLife
 	// a pagination token (API_ListShards).
 	IteratorLife = 5 * time.Minute

@@ -183,7 +183,7 @@ func (p *Put) Release() {
 // or one from the future. The order it asks for is kept anyway.
 func (s *Service) CheckOrdering(r *catalog.Resource, text string) error {
 	seq, _, err := ids.ParseSequence(text)
-	if err != nil || seq.Time > clock.Millis(s.clock)/1000 {
+	if err != nil || seq.Time > s.now(r)/1000 {
 		return invalid("ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
 			text, r.Name, r.Account)
 	}

@@ -18,11 +18,13 @@ import (
 	"crypto/rand"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/ids"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 )
@@ -40,6 +42,9 @@ type Options struct {
 	// ShardQuota is the number of open shards allowed in a region; nil is
 	// [ShardQuota].
 	ShardQuota func(region string) int
+	// Memory is what shards draw on for as long as they exist, half of it at most;
+	// nil sets no bound.
+	Memory *limits.Budget
 	// Rand gives the salt of tokens; nil is crypto/rand.
 	Rand io.Reader
 }
@@ -62,6 +67,8 @@ type Service struct {
 	clock      clock.Clock
 	transition time.Duration
 	quota      func(region string) int
+	memory     *limits.Budget
+	shards     atomic.Int64 // that draw on memory
 	seal       *sealer
 	wake       chan struct{} // a removal was scheduled
 
@@ -77,7 +84,10 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota,
-		wake: make(chan struct{}, 1), routes: map[uint64]*route{},
+		memory: o.Memory, wake: make(chan struct{}, 1), routes: map[uint64]*route{},
+	}
+	for _, r := range s.catalog.All(catalog.KindStream) {
+		s.hold(len(r.Stream.Shards))
 	}
 	if s.quota == nil {
 		s.quota = ShardQuota
@@ -161,6 +171,10 @@ func (s *Service) Status(r *catalog.Resource) catalog.State {
 func (s *Service) gone(r *catalog.Resource) bool {
 	return r.State == catalog.Deleting && clock.Millis(s.clock) >= r.Until
 }
+
+// now is the time for a stream, in Unix milliseconds: never before its creation,
+// which is ahead of the clock when its predecessor was made in the same second.
+func (s *Service) now(r *catalog.Resource) int64 { return max(clock.Millis(s.clock), r.Created) }
 
 // Horizon is the arrival, in Unix milliseconds, before which records of r are
 // no longer shown, whether or not they have been removed.

@@ -16,6 +16,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
 	"thalweg/internal/ids"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/log/disk"
@@ -439,6 +440,28 @@ func TestRecreate(t *testing.T) {
 	}
 }
 
+// A stream made again within a second begins ahead of the clock; its own numbers
+// and its own creation are good all the same.
+func TestRecreateWithinASecond(t *testing.T) {
+	w := newWorld(t)
+	var r *catalog.Resource
+	for r = w.create("s", 1); r.Created <= clock.Millis(w.clock); r = w.create("s", 1) {
+		if err := w.svc.Delete(context.Background(), scope, "s"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.svc.CheckOrdering(r, w.put(r, rec{key: "k", data: "1"})[0].Sequence.String()); err != nil {
+		t.Errorf("SequenceNumberForOrdering of its own: %v", err)
+	}
+	pos, err := w.svc.Locate(r, &r.Stream.Shards[0], streams.StartingAt{Type: streams.AtTimestamp, Time: r.Created, HasTime: true})
+	if err != nil {
+		t.Fatalf("AT_TIMESTAMP of its creation: %v", err)
+	}
+	if got, _, _ := w.get(pos, 10); datas(got) != "1" {
+		t.Errorf("AT_TIMESTAMP of its creation shows %q", datas(got))
+	}
+}
+
 func TestTransitions(t *testing.T) {
 	w := newWorld(t, func(o *streams.Options) { o.Transition = time.Second })
 	ctx, cancel := context.WithCancel(context.Background())
@@ -508,6 +531,45 @@ func TestQuotas(t *testing.T) {
 }
 
 // Under AUTO keys do not decide and may be absent.
+// Shards are memory: over all accounts and regions they take at most half of the
+// budget, and give it back.
+func TestShardsDrawOnMemory(t *testing.T) {
+	budget := limits.NewBudget(64 << 10)
+	w := newWorld(t, func(o *streams.Options) { o.Memory = budget })
+	create := func(region, name string, shards int) error {
+		at := catalog.Scope{Account: "000000000000", Region: region}
+		return w.svc.Create(context.Background(), streams.NewStream{Scope: at, Name: name, Mode: catalog.Provisioned, Shards: shards})
+	}
+	if err := create("a-1", "s", 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("a-1", "s", 1); errs.KindOf(err) != errs.Exists {
+		t.Errorf("again: %v", err)
+	}
+	if err := create("b-1", "s", 4); errs.KindOf(err) != errs.LimitExceeded || !strings.Contains(err.Error(), "--memory") {
+		t.Errorf("beyond half of the memory: %v", err)
+	}
+	if err := create("b-1", "s", 3); err != nil {
+		t.Errorf("up to half of the memory: %v", err)
+	}
+	if got := budget.Used(); got != 32<<10 {
+		t.Errorf("%d bytes are taken", got)
+	}
+	w.reopen()
+	if got := budget.Used(); got != 64<<10 { // the first service never gave back
+		t.Errorf("after a restart %d bytes are taken", got)
+	}
+	if err := w.svc.Delete(context.Background(), catalog.Scope{Account: "000000000000", Region: "a-1"}, "s"); err != nil {
+		t.Fatal(err)
+	}
+	if got := budget.Used(); got != 44<<10 {
+		t.Errorf("after a delete %d bytes are taken", got)
+	}
+	if err := create("c-1", "s", 5); err != nil {
+		t.Errorf("in the place of a deleted stream: %v", err)
+	}
+}
+
 func TestAutoDistribution(t *testing.T) {
 	w := newWorld(t)
 	n := streams.NewStream{Scope: scope, Name: "s", Mode: catalog.OnDemand, AutoDistribution: true}

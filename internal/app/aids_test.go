@@ -1,0 +1,62 @@
+package app
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"thalweg/internal/config"
+)
+
+// The test aids ask for no credentials, so pages of other sites must not reach
+// them through a browser on this machine, whatever --auth says.
+func TestTestAidsRefuseForeignPages(t *testing.T) {
+	for _, auth := range []config.Auth{config.AuthOpen, config.AuthStrict} {
+		c := testConfig(t)
+		c.TestAids, c.Auth = true, auth
+		s := mustStart(t, c)
+		for origin, want := range map[string]int{"https://evil.example": 403, "null": 403, "http://localhost:3000": 200} {
+			if status, body := send(t, "POST", s.Addresses().HTTP+"/_thalweg/reset", "", "Origin", origin); status != want {
+				t.Errorf("%s: reset from %s: %d %s", auth, origin, status, body)
+			}
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.Addresses().HTTP+"/_thalweg/reset", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Close = "rebound.example", true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 403 {
+			t.Errorf("%s: reset by a foreign name: %d", auth, resp.StatusCode)
+		}
+	}
+}
+
+func TestClockStopsAtItsEnd(t *testing.T) {
+	c := testConfig(t)
+	c.TestAids = true
+	s := mustStart(t, c)
+	ok := 0
+	for range 4 {
+		before := s.clock.Now()
+		status, body := send(t, "POST", s.Addresses().HTTP+"/_thalweg/clock", `{"advance":"400000h"}`)
+		if s.clock.Now().Before(before) {
+			t.Fatalf("the clock went back: %d %s", status, body)
+		}
+		if status == 200 {
+			ok++
+		} else if status != 400 || !strings.Contains(body, "100 years") {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if ok != 2 {
+		t.Errorf("moved %d times by 45 years", ok)
+	}
+	if status, _ := send(t, "POST", s.Addresses().HTTP+"/_thalweg/clock", `{"advance":"2562047h"}`); status != 400 {
+		t.Errorf("292 years: %d", status)
+	}
+}
