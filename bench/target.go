@@ -88,7 +88,9 @@ func startThalweg(ctx context.Context, dir, durability, auth string) (*server, e
 	}
 	s := &server{accessKey: sdk.AccessKey, secretKey: sdk.SecretKey}
 	opts := harness.Options{Dir: dir, Ephemeral: durability == "ephemeral"}
-	if !opts.Ephemeral {
+	if opts.Ephemeral {
+		opts.Args = []string{"--max-disk", "4GiB"} // room for the records of all workloads
+	} else {
 		opts.Args = []string{"--durability", durability}
 	}
 	if auth == "strict" {

@@ -33,7 +33,7 @@ func (e Env) administer(ctx context.Context, data string, running func(*admin) e
 	cfg := config.Default(e.Lookup)
 	cfg.Data = e.dataDir(data)
 	if _, err := os.Stat(cfg.Data); errors.Is(err, os.ErrNotExist) {
-		return &failure{msg: "there is no data directory " + cfg.Data, hint: "name it with --data DIR; thalweg serve makes one"}
+		return &failure{msg: "there is no data directory " + cfg.Data, hint: "name it with --data DIR; " + e.program() + " serve makes one"}
 	}
 	srv, err := app.OpenKeys(ctx, app.Options{Config: cfg, Clock: e.Clock, Logger: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, vfs.ErrLocked) {

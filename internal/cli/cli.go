@@ -8,21 +8,27 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"thalweg/internal/app"
 	"thalweg/internal/clock"
 	"thalweg/internal/config"
 )
 
 // Env is what commands see of the world.
 type Env struct {
+	// Program is the name that the process was called by, which stands in what is
+	// printed to be pasted; "" is thalweg.
+	Program        string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Lookup         config.Env
@@ -35,7 +41,7 @@ func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal finds the default action
-	return Run(ctx, os.Args[1:], Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: config.OSEnv, Clock: clock.System()})
+	return Run(ctx, os.Args[1:], Env{Program: os.Args[0], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: config.OSEnv, Clock: clock.System()})
 }
 
 // Run runs one command line.
@@ -66,6 +72,9 @@ Start one with "thalweg serve", see one at work with "thalweg demo".`,
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: env.program()}
+	root.Version = app.Version()
+	root.SetVersionTemplate("thalweg {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		env.serveCmd(), env.demoCmd(),
@@ -73,7 +82,20 @@ Start one with "thalweg serve", see one at work with "thalweg demo".`,
 		env.verifyCmd(), env.backupCmd(), env.restoreCmd(),
 		env.trustCmd(), env.envCmd(), env.versionCmd(), env.completionCmd(),
 	)
+	env.nameExamples(root)
 	return root
+}
+
+// program is how to call the program again from where it was called, for a shell.
+func (e Env) program() string { return shellQuote(cmp.Or(e.Program, "thalweg")) }
+
+// nameExamples makes the examples of a command and of those below it call the
+// program as it was called.
+func (e Env) nameExamples(c *cobra.Command) {
+	c.Example = strings.ReplaceAll(c.Example, "thalweg ", e.program()+" ")
+	for _, sub := range c.Commands() {
+		e.nameExamples(sub)
+	}
 }
 
 // group returns a command that only holds others.

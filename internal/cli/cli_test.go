@@ -215,3 +215,36 @@ func TestShellQuote(t *testing.T) {
 		}
 	}
 }
+
+// What is printed to be pasted calls the program as it was called.
+func TestProgramName(t *testing.T) {
+	env, out, errOut := testEnv()
+	env.Program = "../my bin/thalweg"
+	if code := Run(context.Background(), []string{"stream", "create", "--help"}, env); code != 0 {
+		t.Fatalf("exit %d: %s", code, errOut)
+	}
+	if want := "'../my bin/thalweg' stream create NAME [flags]"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out)
+	}
+	if want := "\n  '../my bin/thalweg' stream create arena --shards 4"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out)
+	}
+	Run(context.Background(), []string{"stream", "ls", "--endpoint", "http://127.0.0.1:1"}, env)
+	if want := "start one with: '../my bin/thalweg' serve"; !strings.Contains(errOut.String(), want) {
+		t.Errorf("no %q in %s", want, errOut)
+	}
+	for name, want := range map[string]string{"": "thalweg env", "bin/thalweg": "bin/thalweg env"} {
+		env.Program = name
+		if got := env.evalEnv(defaultEndpoint); got != "eval \"$("+want+")\"" {
+			t.Errorf("%q: %s", name, got)
+		}
+	}
+}
+
+func TestSizeText(t *testing.T) {
+	for in, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1,023 bytes", 1024: "1.0 KiB", 5 << 20: "5.0 MiB"} {
+		if got := sizeText(in); got != want {
+			t.Errorf("%d: %s, want %s", in, got, want)
+		}
+	}
+}

@@ -25,12 +25,12 @@ func (e Env) trustCmd() *cobra.Command {
 		Long: `Print the certificate authority of a data directory, in PEM. Clients that trust it
 accept the server's TLS certificate.`,
 		Example: "  thalweg trust > thalweg-ca.pem && export AWS_CA_BUNDLE=$PWD/thalweg-ca.pem", Args: exactly()}
-	c.Flags().StringVar(&data, "data", "", "data `DIR`ectory (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
+	c.Flags().StringVar(&data, "data", "", "`DIR` of the data (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
 	c.RunE = func(*cobra.Command, []string) error {
 		dir := e.dataDir(data)
 		pem, err := os.ReadFile(filepath.Join(dir, caFile))
 		if errors.Is(err, os.ErrNotExist) {
-			return &failure{msg: "there is no certificate authority in " + dir, hint: "a server makes one when it first starts with TLS: thalweg serve --data " + shellQuote(dir)}
+			return &failure{msg: "there is no certificate authority in " + dir, hint: "a server makes one when it first starts with TLS: " + e.program() + " serve --data " + shellQuote(dir)}
 		}
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ next start drops it.`,
 		})
 		if err == nil && !r.OK {
 			return &failure{msg: plural(len(r.Damage), "damaged place") + " in " + dir,
-				hint: "nothing was changed; restore a backup with: thalweg restore BACKUP DIR"}
+				hint: "nothing was changed; restore a backup with: " + e.program() + " restore BACKUP DIR"}
 		}
 		return err
 	}
@@ -111,7 +111,7 @@ func (e Env) backupCmd() *cobra.Command {
 exist. Its server, if one runs, goes on. The copy holds the keystore: whoever reads
 it can read the secrets of the access keys.`,
 		Example: "  thalweg backup --data ./data /backups/monday", Args: exactly("a DEST")}
-	c.Flags().StringVar(&data, "data", "", "data `DIR`ectory (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
+	c.Flags().StringVar(&data, "data", "", "`DIR` of the data (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
 	out := addOutput(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		dest, err := filepath.Abs(args[0])
@@ -149,7 +149,7 @@ func (e Env) restoreCmd() *cobra.Command {
 			return err
 		}
 		return e.print(*out, map[string]string{"restored": dirs[1]}, func(w *tabwriter.Writer) {
-			row(w, "restored "+dirs[1]+"; serve it with: thalweg serve --data "+shellQuote(dirs[1]))
+			row(w, "restored "+dirs[1]+"; serve it with: "+e.program()+" serve --data "+shellQuote(dirs[1]))
 		})
 	}
 	return c

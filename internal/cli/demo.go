@@ -76,8 +76,8 @@ time or by Ctrl-C, it checks that every event arrived at both, once and in order
 and fails if not.`,
 		Example: "  thalweg demo --players 500 --rate x5\n  thalweg demo --headless --duration 30s\n  thalweg demo --events events.ndjson.gz --speed x20", Args: exactly()}
 	f := c.Flags()
-	f.StringVar(&d.data, "data", "", "data `DIR`ectory, kept (default a temporary one, removed at the end)")
-	f.StringVar(&d.dest, "dest", "", "`DIR`ectory that the archive writes to (default beside the data)")
+	f.StringVar(&d.data, "data", "", "`DIR` of the data, kept (default a temporary one, removed at the end)")
+	f.StringVar(&d.dest, "dest", "", "`DIR` that the archive writes to (default beside the data)")
 	f.StringVar(&d.events, "events", "", "replay recorded events from this `FILE` (.ndjson or .ndjson.gz)")
 	f.Var(&d.speed, "speed", "how fast to replay --events")
 	f.IntVar(&d.players, "players", 200, "simulated players")
@@ -87,7 +87,7 @@ and fails if not.`,
 	f.DurationVar(&d.duration, "duration", 0, "end after this long (default when the events end, or by Ctrl-C)")
 	f.BoolVar(&d.headless, "headless", false, "show nothing but the result")
 	f.Var(&d.listen, "listen", "`HOST:PORT` of the server; a free port when the default one is taken")
-	f.StringVar(&d.durability, "durability", d.durability, "fsync or os, as in thalweg serve")
+	f.StringVar(&d.durability, "durability", d.durability, "what an acknowledged record survives: `fsync|os`, as in serve")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return e.runDemo(c.Context(), &d, c.Flags().Changed("listen"))
 	}
@@ -197,8 +197,8 @@ func (e Env) demoOptions(d *demoFlags, cfg config.Config, srv *app.Server) demo.
 	o.Screen = &demo.Screen{Out: e.Stdout, Color: e.color(e.Stdout), Unicode: e.utf8(),
 		Notes: []string{"server at " + endpoint + ", data in " + srv.Data(), "durability: " + cfg.Promise()},
 		Try: []string{
-			"thalweg stream tail " + demoStream + endpointFlag(endpoint),
-			"eval \"$(thalweg env" + endpointFlag(endpoint) + ")\" && aws kinesis describe-stream-summary --stream-name " + demoStream,
+			e.program() + " stream tail " + demoStream + endpointFlag(endpoint),
+			e.evalEnv(endpoint) + " && aws kinesis describe-stream-summary --stream-name " + demoStream,
 			"curl -s " + endpoint + "/metrics | grep thalweg_requests_total",
 		}}
 	for _, u := range cfg.Unsafe() {

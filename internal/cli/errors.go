@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,7 +137,12 @@ func (t target) explain(err error) error {
 
 func (t target) explainCall(err *smithy.OperationError) *failure {
 	if client.Unreachable(err) {
-		return &failure{msg: "no server answers at " + t.opts.Endpoint, hint: "start one with: thalweg serve\nor name another with --endpoint URL"}
+		return &failure{msg: "no server answers at " + t.opts.Endpoint, hint: "start one with: " + t.env.program() + " serve\nor name another with --endpoint URL"}
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return &failure{msg: "the certificate of " + t.opts.Endpoint + " is not trusted", err: untrusted.Err,
+			hint: "trust the authority of the server's data directory: " + t.env.program() + " trust --data DIR > ca.pem\nand name it with --ca ca.pem; other host names than localhost need serve --advertise NAME"}
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -148,12 +154,12 @@ func (t target) explainCall(err *smithy.OperationError) *failure {
 	}
 	switch code := api.ErrorCode(); code {
 	case "ResourceNotFoundException":
-		f.hint = "see what there is: thalweg stream ls"
+		f.hint = "see what there is: " + t.env.program() + " stream ls"
 	case "ResourceInUseException", "InvalidArgumentException", "ValidationException", "LimitExceededException":
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature",
 		"MissingAuthenticationTokenException", "AccessDeniedException", "SignatureDoesNotMatch":
 		f.msg = code + ": " + f.msg
-		f.hint = "the key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; make one with: thalweg keys create"
+		f.hint = "the key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; make one with: " + t.env.program() + " keys create"
 	default:
 		f.msg = code + ": " + f.msg
 	}

@@ -22,7 +22,7 @@ func (e Env) keysCmd() *cobra.Command {
 		k.create(), k.ls(), k.disable(), k.remove())
 	c.Long = `Make, list, disable and delete access keys. The commands work on a running server's
 data directory through that server, and on any other by opening it.`
-	c.PersistentFlags().StringVar(&k.data, "data", "", "data `DIR`ectory (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
+	c.PersistentFlags().StringVar(&k.data, "data", "", "`DIR` of the data (THALWEG_DATA; else "+config.DefaultData(e.Lookup)+")")
 	addOutputTo(c.PersistentFlags(), &k.out)
 	return c
 }

@@ -31,7 +31,8 @@ server, for a shell to evaluate. Credentials that are set already stay as they a
 		if !ok {
 			return usagef("", "--shell %q is none of sh, fish, powershell", shell)
 		}
-		vars := [][2]string{{"AWS_ENDPOINT_URL", t.opts.Endpoint}, {"AWS_REGION", t.opts.Region}}
+		// boto3 and version 1 of the AWS command line read AWS_DEFAULT_REGION only.
+		vars := [][2]string{{"AWS_ENDPOINT_URL", t.opts.Endpoint}, {"AWS_REGION", t.opts.Region}, {"AWS_DEFAULT_REGION", t.opts.Region}}
 		if e.get("AWS_ACCESS_KEY_ID") == "" {
 			vars = append(vars, [2]string{"AWS_ACCESS_KEY_ID", "test"}, [2]string{"AWS_SECRET_ACCESS_KEY", "test"})
 		}

@@ -90,6 +90,9 @@ func grouped(n int64) string {
 
 // sizeText writes a count of bytes for people.
 func sizeText(n int64) string {
+	if n < 1024 {
+		return plural(int(n), "byte")
+	}
 	const unit = "KMGT"
 	f, i := float64(n)/1024, 0
 	for f >= 1024 && i < len(unit)-1 {

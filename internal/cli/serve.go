@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -29,11 +31,16 @@ func (e Env) serveCmd() *cobra.Command {
 			return err
 		}
 		e.limitMemory(cfg)
-		srv, err := app.Start(c.Context(), app.Options{Config: cfg, Clock: e.Clock, Logger: e.logger(cfg, e.Stderr)})
+		logger := e.logger(cfg, e.Stderr)
+		srv, err := app.Start(c.Context(), app.Options{Config: cfg, Clock: e.Clock, Logger: logger})
 		if err != nil {
 			return err
 		}
 		e.banner(cfg, srv)
+		if _, tty := terminal(e.Stdout); !tty { // nobody reads the banner
+			logger.Info("ready", "http", srv.Addresses().HTTP, "https", srv.Addresses().HTTPS, "data", srv.Data(),
+				"durability", cfg.Promise(), "took_ms", srv.StartTook().Milliseconds())
+		}
 		return waitAndStop(c.Context(), cfg, srv)
 	}
 	return c
@@ -54,7 +61,7 @@ func (e Env) serverFlags(c *cobra.Command) func() (config.Config, error) {
 	return func() (config.Config, error) {
 		cfg, err := config.Load(config.Sources{Flags: given, Env: e.Lookup, File: file})
 		if err != nil {
-			u := &usageError{msg: err.Error(), hint: "every setting is described in docs/config.md and by thalweg serve --help"}
+			u := &usageError{msg: err.Error(), hint: "every setting is described in docs/config.md and by " + e.program() + " serve --help"}
 			return cfg, u
 		}
 		return cfg, nil
@@ -96,7 +103,11 @@ func (f *flagText) Type() string {
 // limitMemory tells the Go runtime how much it may use, unless the user did.
 func (e Env) limitMemory(cfg config.Config) {
 	if e.get("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(cfg.Memory) + baseMemory)
+		limit := int64(cfg.Memory) + baseMemory
+		if cfg.Ephemeral {
+			limit += int64(cfg.MaxDisk) // the records themselves
+		}
+		debug.SetMemoryLimit(limit)
 	}
 }
 
@@ -140,43 +151,83 @@ func (e Env) banner(cfg config.Config, srv *app.Server) {
 	if a.HTTPS != "" {
 		line("over TLS", a.HTTPS)
 	}
+	if a.HTTPS != "" && !config.IsLoopback(cfg.ListenTLS) {
+		line("elsewhere", elsewhere(cfg.Advertise, a.HTTPS))
+	}
 	if cfg.Ephemeral {
 		line("data", "in memory")
 	} else {
 		line("data", srv.Data())
 	}
 	line("durability", cfg.Promise())
-	line("auth", authText(cfg))
+	line("auth", e.authText(cfg))
 	for _, u := range cfg.Unsafe() {
 		line(p.warn("UNSAFE"), p.warn(u))
 	}
-	if a.HTTP != "" {
-		fmt.Fprintf(&b, "\n%s\n", p.dim("Next, in another terminal:"))
-		for _, c := range nextCommands(cfg, a.HTTP) {
-			fmt.Fprintf(&b, "  %s\n", c)
-		}
+	next := e.nextCommands(cfg, srv.Data(), cmp.Or(a.HTTP, a.HTTPS))
+	if why := srv.ReadOnly(); why != "" {
+		line(p.warn("READ-ONLY"), p.warn(why))
+		next = []string{"curl -s " + cmp.Or(a.HTTP, a.HTTPS) + "/_thalweg/health",
+			e.program() + " verify " + shellQuote(srv.Data()) + "   # once this server has stopped"}
+	}
+	fmt.Fprintf(&b, "\n%s\n", p.dim("Next, in another terminal:"))
+	for _, c := range next {
+		fmt.Fprintf(&b, "  %s\n", c)
 	}
 	io.WriteString(e.Stdout, b.String())
 }
 
-func authText(cfg config.Config) string {
+func (e Env) authText(cfg config.Config) string {
 	if cfg.Auth == config.AuthStrict {
-		return "strict: signatures are verified; keys are made with thalweg keys create"
+		return "strict: signatures are verified; keys are made with " + e.program() + " keys create"
 	}
 	return "open: any credentials are accepted, on loopback only"
 }
 
-// nextCommands are what to paste after the start.
-func nextCommands(cfg config.Config, endpoint string) []string {
-	first := "eval \"$(thalweg env" + endpointFlag(endpoint) + ")\""
+// elsewhere says by which names other machines reach the TLS listener at url.
+func elsewhere(advertised []string, url string) string {
+	if len(advertised) == 0 {
+		return "no name of this machine is in the certificate; add one with --advertise NAME"
+	}
+	port := url[strings.LastIndexByte(url, ':'):]
+	names := make([]string, len(advertised))
+	for i, name := range advertised {
+		if _, _, err := net.SplitHostPort(name); err != nil {
+			name += port
+		}
+		names[i] = "https://" + name
+	}
+	return strings.Join(names, ", ")
+}
+
+// nextCommands are what to paste after the start, in a directory where the
+// program is called by the same name.
+func (e Env) nextCommands(cfg config.Config, data, endpoint string) []string {
+	var first []string
 	if cfg.Auth == config.AuthStrict {
-		first = "thalweg keys create --account " + string(cfg.Account) + " --data " + shellQuote(cfg.Data)
+		first = append(first, "eval \"$("+e.program()+" keys create --account "+string(cfg.Account)+dataFlag(data)+")\"")
 	}
-	return []string{
-		first,
-		"thalweg stream create arena --shards 4" + endpointFlag(endpoint),
-		"echo '{\"player\":\"ann\",\"score\":7}' | thalweg stream put arena --key player" + endpointFlag(endpoint),
+	if strings.HasPrefix(endpoint, "https:") {
+		first = append(first, e.program()+" trust"+dataFlag(data)+" > thalweg-ca.pem && export AWS_CA_BUNDLE=$PWD/thalweg-ca.pem")
 	}
+	return append(first,
+		e.evalEnv(endpoint),
+		e.program()+" stream create arena --shards 4"+endpointFlag(endpoint),
+		"echo '{\"player\":\"ann\",\"score\":7}' | "+e.program()+" stream put arena --key player"+endpointFlag(endpoint),
+	)
+}
+
+// dataFlag names a data directory, when there is one.
+func dataFlag(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return " --data " + shellQuote(dir)
+}
+
+// evalEnv is the line that points a shell's AWS tools at an endpoint.
+func (e Env) evalEnv(endpoint string) string {
+	return "eval \"$(" + e.program() + " env" + endpointFlag(endpoint) + ")\""
 }
 
 // endpointFlag names an endpoint that is not the default.

@@ -96,7 +96,7 @@ func (t *target) tail(ctx context.Context, c *client.Client, name string, start 
 	}
 	if only != "" {
 		if shards = slices.DeleteFunc(shards, func(s types.Shard) bool { return aws.ToString(s.ShardId) != only }); len(shards) == 0 {
-			return &failure{msg: "stream " + name + " has no shard " + only, hint: "see thalweg stream describe " + name}
+			return &failure{msg: "stream " + name + " has no shard " + only, hint: "see " + t.env.program() + " stream describe " + name}
 		}
 	}
 	out := &printer{out: t.env.Stdout, json: t.out == formatJSON, left: n, bounded: n > 0}

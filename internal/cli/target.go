@@ -92,7 +92,7 @@ func (t *target) onStream(fn func(ctx context.Context, c *client.Client, name st
 			return err
 		}
 		f := &failure{msg: "there is no stream " + args[0] + " in " + t.opts.Region + " at " + t.opts.Endpoint,
-			hint: "make it with: thalweg stream create " + args[0]}
+			hint: "make it with: " + t.env.program() + " stream create " + args[0]}
 		if names, lerr := streamNames(ctx, c); lerr == nil {
 			if near := config.Nearest(args[0], names); near != "" && near != args[0] {
 				f.hint = "did you mean " + near + "?"
