@@ -130,6 +130,7 @@ func (l *Log) load() error {
 	if err != nil {
 		return err
 	}
+	l.settleClaims()
 	l.reportScan(ld, s)
 	for _, p := range l.parts {
 		p.w = p.v
@@ -296,6 +297,7 @@ func (l *Log) replay(file *walFile, pos int64, f *frame, payload []byte) {
 			})
 			return
 		}
+		p.claimed = 0
 		if f.base > p.v.end {
 			l.gap(p, p.v.end, f.base, Damage{File: file.path, Reason: "the WAL before byte " + fmt.Sprint(pos) + " is damaged"})
 		}
@@ -306,14 +308,25 @@ func (l *Log) replay(file *walFile, pos int64, f *frame, payload []byte) {
 	l.show(p, f, payload, file, pos)
 }
 
-// suspect notes offsets that a damaged frame says it held, if that can be so.
+// suspect notes the end of the offsets that a damaged frame says it held, if that
+// can be so. It counts only if no good frame of the partition comes after it:
+// that one's base says it better.
 func (l *Log) suspect(f *frame) {
 	p := l.parts[f.id]
-	if p == nil || f.kind != log.Data || f.base != p.v.end || f.count > 1<<20 {
+	if p == nil || f.kind != log.Data || f.base != max(p.v.end, p.claimed) || f.count > 1<<20 {
 		return
 	}
-	l.gap(p, f.base, f.end(), Damage{File: l.layout.wal(), Reason: "frame does not match its checksum"})
-	p.v.end = f.end()
+	p.claimed = f.end()
+}
+
+// settleClaims makes what damaged frames at the ends of partitions held a gap.
+func (l *Log) settleClaims() {
+	for _, p := range l.parts {
+		if p.claimed > p.v.end {
+			l.gap(p, p.v.end, p.claimed, Damage{File: l.layout.wal(), Reason: "frame does not match its checksum"})
+			p.v.end = p.claimed
+		}
+	}
 }
 
 // reportScan fills the recovery report, and makes the log read-only if there is

@@ -81,6 +81,9 @@ type partition struct {
 	w         pstate
 	producers map[int64]*producer
 
+	// Of recovery: the end that a damaged frame claims.
+	claimed int64
+
 	// Of maintenance: the extents that the manifest names, and the segment that
 	// the next flush goes to.
 	persisted []extent
