@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 : "${ACKS:=10000}"     # records acknowledged since the last and
 : "${UNANSWERED:=8}"   # calls unanswered
 : "${POINTS:=20000}"   # simulated crash points
+: "${FLIPS:=0}"        # bits flipped in each region; 0 is every bit (most of an hour)
 echo "seed $SEED"
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
@@ -20,7 +21,7 @@ export THALWEG_EVIDENCE=$PWD/docs/evidence
 mkdir -p "$THALWEG_EVIDENCE"
 
 go run ./tools/testsum \
-  -- -count=1 -timeout 60m ./tests/crash/... -crash.points="$POINTS" -crash.seed="$SEED" \
+  -- -count=1 -timeout 180m ./tests/crash/... -crash.points="$POINTS" -crash.seed="$SEED" -crash.flips="$FLIPS" \
   -- -count=1 -timeout 30m ./tests/go/blackbox -events="$EVENTS" \
   -- -count=1 -timeout 30m ./tests/go/killnine -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -unanswered="$UNANSWERED" -seed="$SEED" \
   -- -count=1 -timeout 10m ./tests/go/strace ./tests/go/badinput
