@@ -292,12 +292,13 @@ func (m *manifest) replace(e *edit) error {
 	if _, err := f.WriteAt(data, 0); err != nil {
 		return fmt.Errorf("write manifest: %w", errors.Join(err, f.Close(), m.fs.Remove(tmp)))
 	}
-	if err = f.Sync(); err == nil {
-		if err = m.fs.Rename(tmp, m.layout.manifest()); err == nil {
-			err = m.fs.SyncDir(m.layout.dir)
-		}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("write manifest: %w", &syncError{errors.Join(err, f.Close())})
 	}
-	if err != nil {
+	if err := m.fs.Rename(tmp, m.layout.manifest()); err != nil { // the old one stays in place
+		return fmt.Errorf("write manifest: %w", errors.Join(err, f.Close(), m.fs.Remove(tmp)))
+	}
+	if err := m.fs.SyncDir(m.layout.dir); err != nil {
 		return fmt.Errorf("write manifest: %w", &syncError{errors.Join(err, f.Close())})
 	}
 	if m.f != nil {
