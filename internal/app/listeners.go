@@ -65,7 +65,7 @@ func (s *Server) listen(addr string, h http.Handler, secure bool) (*listen.Serve
 	front.Server = http1.Server{Handler: h, Plain: plainTarget, Fallback: front.fallback,
 		HeadTimeout: headTimeout, IdleTimeout: idleTimeout, BodyTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
 		Clock: s.system, Logger: s.logger}
-	o := listen.Options{Handler: h, Log: s.logger, Clock: s.system, Front: front}
+	o := listen.Options{Handler: h, Log: s.logger, Clock: s.system, Front: front, Memory: s.budget}
 	if secure {
 		o.Certificate = s.certs.certificate
 	}

@@ -29,6 +29,7 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/httpguard"
 	"thalweg/internal/lifecycle"
+	"thalweg/internal/limits"
 )
 
 // Options configure a Server. Handler, Log and Clock are needed; zero limits
@@ -44,7 +45,11 @@ type Options struct {
 	// Front, if any, is given the connections first that have not agreed on HTTP/2.
 	Front Front
 
-	MaxConns       int // open connections; further ones wait unaccepted. 10,000
+	// Memory is what open connections draw on, [ConnBytes] each and a third of it at
+	// most; nil sets no bound.
+	Memory *limits.Budget
+
+	MaxConns       int // open connections; further ones wait unaccepted. 10,000, or what Memory allows
 	MaxHeaderBytes int // of one request. 32 KiB
 	MaxStreams     int // HTTP/2 requests at once on one connection. 256
 
@@ -54,6 +59,10 @@ type Options struct {
 	BodyIdleTimeout  time.Duration // between two pieces of a body. 60 s
 	WriteTimeout     time.Duration // for one write to make its way. 60 s
 }
+
+// ConnBytes is what an open connection costs, in bytes, before it has sent
+// anything: its read buffer, its goroutine's stack and what the maps hold of it.
+const ConnBytes = 24 << 10
 
 // Front serves connections in net/http's place.
 type Front interface {
@@ -83,6 +92,9 @@ func (o *Options) setDefaults() {
 		if *n.v == 0 {
 			*n.v = n.def
 		}
+	}
+	if room := int(o.Memory.Max() / 3 / ConnBytes); room > 0 {
+		o.MaxConns = min(o.MaxConns, room)
 	}
 }
 
@@ -232,6 +244,7 @@ func (s *Server) accept(ctx context.Context) error {
 		}
 		pause = 0
 		s.count.Add(1)
+		s.opts.Memory.Take(ConnBytes)
 		nc = &counted{Conn: nc, server: s}
 		if s.tls == nil && s.opts.Front == nil {
 			s.Take(nc)
@@ -352,6 +365,7 @@ type counted struct {
 func (c *counted) Close() error {
 	c.once.Do(func() {
 		c.server.count.Add(-1)
+		c.server.opts.Memory.Release(ConnBytes)
 		<-c.server.slots
 	})
 	return c.Conn.Close()

@@ -21,6 +21,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
+	"thalweg/internal/limits"
 	"thalweg/internal/vfs"
 )
 
@@ -301,6 +302,35 @@ func TestMaxConns(t *testing.T) {
 	_ = second.SetReadDeadline(clock.System().Now().Add(10 * time.Second))
 	if got := rest(t, second); !strings.Contains(got, "200 OK") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestConnsDrawOnMemory bounds connections by the budget and gives back what
+// they drew.
+func TestConnsDrawOnMemory(t *testing.T) {
+	memory := limits.NewBudget(7 * ConnBytes)
+	s := open(t, Options{Memory: memory})
+	if s.opts.MaxConns != 2 {
+		t.Errorf("%d connections allowed, want a third of the budget's 7", s.opts.MaxConns)
+	}
+	nc := dial(t, s, nil)
+	if _, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nc.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if used := memory.Used(); used != ConnBytes {
+		t.Errorf("an open connection draws %d bytes, want %d", used, ConnBytes)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_ = nc.Close()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if used := memory.Used(); used != 0 {
+		t.Errorf("%d bytes are drawn without a connection", used)
 	}
 }
 
