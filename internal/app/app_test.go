@@ -20,6 +20,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/config"
+	"thalweg/internal/listen"
 	"thalweg/internal/vfs"
 )
 
@@ -110,6 +111,66 @@ func TestStartCloseStart(t *testing.T) {
 	}
 	if _, body := call(t, other, "ListStreams", `{}`); strings.Contains(body, `"s"`) {
 		t.Error("a server in memory shows another's stream")
+	}
+}
+
+// A flipped byte in a segment is refused to the reader who meets it, and health
+// says so; the rest goes on.
+func TestHealthTellsDamage(t *testing.T) {
+	c := testConfig(t)
+	s := mustStart(t, c)
+	call(t, s, "CreateStream", `{"StreamName":"s","ShardCount":1}`)
+	record := `{"StreamName":"s","PartitionKey":"k","Data":"` + strings.Repeat("AAAA", 300_000/4) + `"}`
+	for range 2 { // enough for a segment of its own
+		if status, body := call(t, s, "PutRecord", record); status != 200 {
+			t.Fatalf("PutRecord: %d %s", status, body)
+		}
+	}
+	mustClose(t, s)
+	segments, err := filepath.Glob(filepath.Join(c.Data, "seg", "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("segments %v: %v", segments, err)
+	}
+	for _, name := range segments {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = mustStart(t, c)
+	health := func() (h healthReport) {
+		_, body := send(t, "GET", s.Addresses().HTTP+"/_thalweg/health", "")
+		if err := json.Unmarshal([]byte(body), &h); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		return h
+	}
+	if h := health(); h.Status != "ok" {
+		t.Errorf("before any reader: %s %s", h.Status, h.Reason)
+	}
+	var it struct{ ShardIterator string }
+	_, body := call(t, s, "GetShardIterator", `{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}`)
+	if err := json.Unmarshal([]byte(body), &it); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	for range 3 { // the first pages may end before the damage
+		if status, body := call(t, s, "GetRecords", `{"ShardIterator":"`+it.ShardIterator+`"}`); status == 200 {
+			var next struct{ NextShardIterator string }
+			if err := json.Unmarshal([]byte(body), &next); err != nil {
+				t.Fatal(err)
+			}
+			it.ShardIterator = next.NextShardIterator
+		}
+	}
+	if h := health(); h.Status != "damaged" || !strings.Contains(h.Reason, "verify") {
+		t.Errorf("after the reader: %s %s", h.Status, h.Reason)
+	}
+	if status, body := call(t, s, "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"AAAA"}`); status != 200 {
+		t.Errorf("PutRecord: %d %s", status, body)
 	}
 }
 
@@ -274,7 +335,7 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	body := `{}`
 	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\nContent-Type: application/x-amz-json-1.1\r\n"+
 		"Authorization: %s\r\nX-Amz-Date: 20260101T000000Z\r\nContent-Length: %d\r\n\r\n%s", anyone, len(body), body[:1])
-	for s.budget.Used() == idle { // until its body is being read
+	for s.budget.Used() <= idle+listen.ConnBytes { // until its body is being read
 		<-clock.System().NewTimer(time.Millisecond).C()
 	}
 	closed := make(chan error, 1)

@@ -38,7 +38,7 @@ func isOwn(r *http.Request) bool {
 func guarantees() []string { return []string{"put-records-in-shard-order"} }
 
 type healthReport struct {
-	Status     string   `json:"status"` // ok, full, read-only
+	Status     string   `json:"status"` // ok, damaged, full, read-only
 	Reason     string   `json:"reason,omitempty"`
 	Version    string   `json:"version"`
 	Durability string   `json:"durability"`
@@ -50,7 +50,8 @@ type healthReport struct {
 }
 
 // health answers 200 once requests are: a server that takes no writes still
-// serves readers, and says so in status.
+// serves readers, and says so in status. So does one that has met damage in a
+// segment: that range is refused to readers, all else goes on.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	state := s.log.State()
 	h := healthReport{Status: "ok", Version: Version(), Durability: string(s.cfg.Durability), Unsafe: s.cfg.Unsafe(),
@@ -65,6 +66,8 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 		h.Status, h.Reason = "full", "the records in memory fill half of --memory, writes are refused until there is room"
 	case state.Full:
 		h.Status, h.Reason = "full", "no space left, writes are refused until there is"
+	case s.log.Stats().Damage > 0:
+		h.Status, h.Reason = "damaged", "readers have met stored data that fails its check: `thalweg verify` names the ranges"
 	}
 	answer(w, http.StatusOK, h)
 }
