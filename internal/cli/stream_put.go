@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -54,7 +55,13 @@ type putter struct {
 	src      *meteredReader
 	producer *client.Producer
 	began    time.Time
+
+	mu   sync.Mutex
+	said time.Time // when waiting was last told; guarded by mu
 }
+
+// sayEvery is how long calls fail before that is told, and between two tellings.
+const sayEvery = 3 * time.Second
 
 type putResult struct {
 	Stream           string  `json:"stream"`
@@ -82,7 +89,8 @@ func (p *putter) run(ctx context.Context, t *target, cl *client.Client, name str
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.file, err)
 	}
-	cfg := client.ProducerConfig{API: cl, Stream: name, Clock: t.env.Clock, Calls: p.calls, PerKey: 1}
+	cfg := client.ProducerConfig{API: cl, Stream: name, Clock: t.env.Clock, Calls: p.calls, PerKey: 1,
+		OnWait: func(lastGood time.Time, why error) { p.waiting(t.env, lastGood, why) }}
 	if p.key == "" || t.inOrder(ctx, cl) {
 		cfg.PerKey = 0
 	}
@@ -109,6 +117,19 @@ func (p *putter) run(ctx context.Context, t *target, cl *client.Client, name str
 		return fmt.Errorf("%s of %s read were acknowledged: %w", grouped(s.Acked), plural(int(n), "record"), err)
 	}
 	return p.result(t, name, s)
+}
+
+// waiting tells why nothing moves, so that a server which is full or read-only
+// is not taken for a slow one.
+func (p *putter) waiting(e Env, lastGood time.Time, why error) {
+	now := e.Clock.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(lastGood) < sayEvery || now.Sub(p.said) < sayEvery {
+		return
+	}
+	p.said = now
+	fmt.Fprintf(e.Stderr, "no record acknowledged for %.0f s, trying on: %v\n", now.Sub(lastGood).Seconds(), why)
 }
 
 func (p *putter) result(t *target, name string, s client.ProducerStats) error {

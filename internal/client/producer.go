@@ -61,6 +61,9 @@ type ProducerConfig struct {
 	// goroutines. OnCall is told each answered call and how long it took.
 	OnAck  func(Ack)
 	OnCall func(records int, took time.Duration)
+	// OnWait is told, before each wait, that calls have failed since lastGood and
+	// why the last one did; from several goroutines.
+	OnWait func(lastGood time.Time, why error)
 }
 
 // ProducerStats counts what a Producer did.
@@ -336,6 +339,9 @@ func (p *Producer) deliver(ctx context.Context, batch []Record) error {
 		}
 		if now.Sub(lastGood) > p.cfg.Patience {
 			return fmt.Errorf("gave up after %v without success: %w", p.cfg.Patience, why)
+		}
+		if p.cfg.OnWait != nil {
+			p.cfg.OnWait(lastGood, why)
 		}
 		if err := backoff.wait(ctx, p.cfg.Clock); err != nil {
 			return err

@@ -200,7 +200,9 @@ func TestProducerFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				f := &fakeStream{fail: tc.err}
-				p := NewProducer(ProducerConfig{API: f, Stream: "s", Clock: clock.System(), Patience: time.Minute})
+				waits, why := 0, error(nil)
+				p := NewProducer(ProducerConfig{API: f, Stream: "s", Clock: clock.System(), Patience: time.Minute, Calls: 1,
+					OnWait: func(_ time.Time, err error) { waits, why = waits+1, err }})
 				if err := p.Put(t.Context(), Record{Key: "k", Data: []byte("0")}); err != nil {
 					t.Fatal(err)
 				}
@@ -210,6 +212,9 @@ func TestProducerFails(t *testing.T) {
 				}
 				if took := time.Since(start); took < tc.least || (tc.least == 0 && took > time.Second) {
 					t.Errorf("took %v", took)
+				}
+				if told := waits > 0 && errors.Is(why, tc.err); told != (tc.least > 0) {
+					t.Errorf("told of %d waits: %v", waits, why)
 				}
 				if err := p.Put(t.Context(), Record{Key: "k"}); err == nil {
 					t.Error("a failed producer took a record")
