@@ -48,8 +48,10 @@ type Page struct {
 	partition log.PartitionID
 	created   int64 // the shard's, Unix ms
 	horizon   int64
-	left      int // records
-	room      int // bytes
+	closed    bool  // the shard: it ends at end
+	end       int64 // of the shard, when last read
+	left      int   // records
+	room      int   // bytes
 	shown     int
 
 	batches log.Batches
@@ -75,7 +77,7 @@ func (s *Service) Get(pos Position, limit int) (*Page, error) {
 		return nil, shardNotFound(pos.Stream.Account, pos.Stream.Name, pos.Shard.String())
 	}
 	p := s.pages.Get().(*Page)
-	p.pos, p.created, p.horizon = pos, sh.Created, s.Horizon(pos.Stream)
+	p.pos, p.created, p.horizon, p.closed = pos, sh.Created, s.Horizon(pos.Stream), !sh.Open()
 	p.partition = log.PartitionID{Stream: pos.Stream.Stream.Number, Generation: pos.Generation, Index: uint32(pos.Shard)}
 	p.left, p.room = limit, MaxGetBytes
 	p.shown, p.inBatch, p.drained, p.passed, p.stable, p.err = 0, false, false, 0, 0, nil
@@ -93,7 +95,7 @@ func (p *Page) fetch() error {
 	for sought := false; ; sought = true {
 		got, err := p.svc.log.Read(p.partition, p.pos.Offset, readChunk, log.Committed)
 		if errors.Is(err, log.ErrOutOfRange) {
-			p.stable = got.Stable
+			p.stable, p.end = got.Stable, got.End
 			if p.pos.Offset < got.Start {
 				p.pos.Offset = got.Start
 				continue
@@ -104,7 +106,7 @@ func (p *Page) fetch() error {
 		if err != nil {
 			return err
 		}
-		p.batches, p.stable = got, got.Stable
+		p.batches, p.stable, p.end = got, got.Stable, got.End
 		if len(got.List) == 0 {
 			p.drained = true
 			return nil
@@ -267,6 +269,10 @@ func (p *Page) Count() int { return p.shown }
 
 // Position is where the next page begins.
 func (p *Page) Position() Position { return p.pos }
+
+// Ended reports whether the page ends where its shard does, which is closed:
+// nothing follows but its [Children].
+func (p *Page) Ended() bool { return p.closed && p.err == nil && p.pos.Offset >= p.end }
 
 // MillisBehindLatest tells how far the page's end is from the shard's: 0 at the
 // tip, else the age of the last record read.

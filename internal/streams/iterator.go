@@ -1,7 +1,9 @@
 package streams
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"thalweg/internal/catalog"
@@ -66,12 +68,13 @@ func CheckShardID(account, stream, id string) error {
 }
 
 func shardOf(r *catalog.Resource, number ids.Shard) *catalog.Shard {
-	for i := range r.Stream.Shards {
-		if sh := &r.Stream.Shards[i]; sh.Number == number {
-			return sh
-		}
+	i, found := slices.BinarySearchFunc(r.Stream.Shards, number, func(sh catalog.Shard, n ids.Shard) int {
+		return cmp.Compare(sh.Number, n)
+	})
+	if !found {
+		return nil
 	}
-	return nil
+	return &r.Stream.Shards[i]
 }
 
 // Locate turns a start into a position. LATEST is pinned to the end as it is
