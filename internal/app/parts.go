@@ -200,7 +200,7 @@ func startAWS(_ context.Context, s *Server) error {
 		Account: string(s.cfg.Account), Region: string(s.cfg.Region)})
 	var err error
 	s.aws, err = awsapi.NewServer(awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
-		Log: s.logger, Clock: s.clock, Observer: s.metrics})
+		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics})
 	return err
 }
 

@@ -39,6 +39,8 @@ type Config struct {
 	Budget Budget
 	Log    *slog.Logger
 	Clock  clock.Clock
+	// Deadlines is the clock that connections go by, the system's; nil is Clock.
+	Deadlines clock.Clock
 	// Observer is told of every request; nil is none.
 	Observer Observer
 }
@@ -55,6 +57,9 @@ type Server struct {
 func NewServer(cfg Config) (*Server, error) {
 	if cfg.Log == nil || cfg.Clock == nil {
 		return nil, fmt.Errorf("awsapi: no log or no clock")
+	}
+	if cfg.Deadlines == nil {
+		cfg.Deadlines = cfg.Clock
 	}
 	rt, err := newRouter(cfg.Services)
 	if err != nil {
@@ -78,6 +83,7 @@ type exchange struct {
 	out    *buffer // the answer's, from the pool
 	sent   int     // bytes of the answer's body
 	begun  bool    // the answer goes out in pieces, and the first has gone
+	events *Events // the answer is a stream of events, and it has begun
 	code   string  // of the error that was answered
 }
 
@@ -95,8 +101,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.panicked(p)
 		}
 		if o := s.cfg.Observer; o != nil && x.route.op != nil {
-			took := s.cfg.Clock.Now().Sub(start)
-			o.Observe(x.route.service.Name, x.route.op.Name, x.code, took.Seconds(), len(x.body), x.sent)
+			end, in := s.cfg.Clock.Now(), len(x.body)
+			if x.events != nil { // how long it lasts is the client's choice
+				end, in = x.events.began, x.events.bytesIn
+			}
+			o.Observe(x.route.service.Name, x.route.op.Name, x.code, end.Sub(start).Seconds(), in, x.sent)
 		}
 	}()
 	if err := x.serve(); err != nil {
@@ -122,7 +131,7 @@ func (x *exchange) panicked(p any) {
 	}
 	x.srv.cfg.Log.Error("handler panicked", "operation", x.operation(), "request_id", x.call.caller.RequestID,
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	if x.begun {
+	if x.begun || x.events != nil {
 		panic(http.ErrAbortHandler)
 	}
 	x.fail(errInternal())
@@ -171,6 +180,10 @@ func (x *exchange) serve() error {
 		return err
 	}
 	out, err := op.Invoke.call(ctx, in)
+	if x.events != nil {
+		x.events.end(err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (x *exchange) send(piece []byte) {
 	}
 	x.sent += len(piece)
 	if _, err := x.w.Write(piece); err != nil {
-		panic(http.ErrAbortHandler) // the client has gone
+		x.abort()
 	}
 	if f, ok := x.w.(http.Flusher); ok {
 		f.Flush()
@@ -65,7 +65,11 @@ func (x *exchange) stream(op *Op, payload io.ReadCloser) error {
 	if err != nil {
 		x.code = "InternalFailure"
 		x.srv.cfg.Log.Error("stream ended early", "operation", op.Action, "request_id", x.call.caller.RequestID, "error", fmt.Sprint(err))
-		panic(http.ErrAbortHandler)
+		x.abort()
 	}
 	return nil
 }
+
+// abort breaks the connection off: the client has gone, or is to see that the
+// answer is not whole.
+func (x *exchange) abort() { panic(http.ErrAbortHandler) }
