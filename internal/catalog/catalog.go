@@ -27,8 +27,12 @@ var Partition = log.PartitionID{}
 // Kind is a kind of resource. Values are on disk.
 type Kind string
 
-// KindStream is a Kinesis data stream.
-const KindStream Kind = "stream"
+const (
+	// KindStream is a Kinesis data stream.
+	KindStream Kind = "stream"
+	// KindConsumer is a registered consumer of one, named STREAM/CONSUMER.
+	KindConsumer Kind = "consumer"
+)
 
 // Scope is where a name means something.
 type Scope struct {
@@ -69,6 +73,8 @@ type Resource struct {
 	Tags  map[string]string `json:"tags,omitempty"`
 	// Stream is set when Kind is KindStream.
 	Stream *Stream `json:"stream,omitempty"`
+	// Consumer is set when Kind is KindConsumer.
+	Consumer *Consumer `json:"consumer,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with r.
@@ -85,6 +91,10 @@ func (r *Resource) Clone() *Resource {
 		s.Shards = slices.Clone(s.Shards)
 		s.ShardMetrics = slices.Clone(s.ShardMetrics)
 		c.Stream = &s
+	}
+	if r.Consumer != nil {
+		o := *r.Consumer
+		c.Consumer = &o
 	}
 	return &c
 }
@@ -134,6 +144,14 @@ type Shard struct {
 	Closed int64 `json:"closed,omitempty"`
 }
 
+// Consumer is what a registered consumer keeps.
+type Consumer struct {
+	// Stream is the number of the stream that it reads.
+	Stream uint64 `json:"stream"`
+	// Name is the consumer's own name, the stream's not before it.
+	Name string `json:"name"`
+}
+
 // Open reports whether the shard takes records.
 func (s *Shard) Open() bool { return s.Closed == 0 }
 
@@ -180,6 +198,14 @@ func (c *Catalog) StreamNumber(number uint64) *Resource {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.state.byNumber[number]
+}
+
+// Consumers returns the registered consumers of the stream of that number, sorted
+// by name. The list must not be changed.
+func (c *Catalog) Consumers(number uint64) []*Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.consumers[number]
 }
 
 // List returns the resources of a kind and scope, sorted by name.

@@ -187,3 +187,53 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestConsumers keeps a stream's consumers by name, through restarts and
+// snapshots, and forgets those that are removed.
+func TestConsumers(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	number := create(t, c, "s")
+	consumer := func(name string) *catalog.Resource {
+		return &catalog.Resource{
+			Key: catalog.Key{Kind: catalog.KindConsumer, Scope: scope, Name: "s/" + name}, ARN: "arn:" + name, Created: 7,
+			State: catalog.Active, Consumer: &catalog.Consumer{Stream: number, Name: name},
+		}
+	}
+	update := func(change func(tx *catalog.Tx)) {
+		t.Helper()
+		if err := c.Update(context.Background(), func(tx *catalog.Tx) error { change(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"b", "c", "a"} {
+		update(func(tx *catalog.Tx) { tx.Put(consumer(name)) })
+	}
+	before := c.Consumers(number)
+	update(func(tx *catalog.Tx) {
+		tx.Delete(consumer("b").Key, 9, 10)
+		r := tx.Consumers(number)[0].Clone()
+		r.Tags, r.Consumer.Name = map[string]string{"k": "v"}, "a"
+		tx.Put(r)
+	})
+	if len(before) != 3 || before[1].Consumer.Name != "b" || before[0].Tags != nil {
+		t.Errorf("an old list changed: %v", before)
+	}
+	for range 3 {
+		got := c.Consumers(number)
+		if len(got) != 2 || got[0].Consumer.Name != "a" || got[0].Tags["k"] != "v" || got[1].Consumer.Name != "c" || got[1].Created != 7 {
+			t.Fatalf("consumers: %v", got)
+		}
+		if len(c.Consumers(number+1)) != 0 || c.Get(consumer("b").Key) != nil {
+			t.Error("another stream has consumers, or b is still there")
+		}
+		c = open(t, l)
+		if err := c.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(tx *catalog.Tx) { tx.Delete(consumer("a").Key, 0, 0); tx.Delete(consumer("c").Key, 0, 0) })
+	if got := c.Consumers(number); got != nil {
+		t.Errorf("all were removed, and left %v", got)
+	}
+}

@@ -14,6 +14,9 @@ import (
 type state struct {
 	byKey    map[Key]*Resource
 	byNumber map[uint64]*Resource
+	// consumers are those of a stream, by its number, sorted by name. The lists
+	// are replaced, never changed.
+	consumers map[uint64][]*Resource
 	// next is the next stream number; 0 is the log's own.
 	next uint64
 	// graves holds, for a name that is gone, the last creation second that its
@@ -50,7 +53,10 @@ type machine Catalog
 func (m *machine) Reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state = state{byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, graves: map[Key]int64{}, next: 1}
+	m.state = state{
+		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
+		graves: map[Key]int64{}, next: 1,
+	}
 }
 
 // Apply implements [meta.Machine].
@@ -84,11 +90,35 @@ func (s *state) put(r *Resource) {
 		s.byNumber[r.Stream.Number] = r
 		s.next = max(s.next, r.Stream.Number+1)
 	}
+	if r.Consumer != nil {
+		s.setConsumer(r.Consumer.Stream, r.Key, r)
+	}
+}
+
+// setConsumer replaces the consumer of that key in its stream's list; nil removes it.
+func (s *state) setConsumer(number uint64, k Key, r *Resource) {
+	list := slices.Clone(s.consumers[number])
+	i, found := slices.BinarySearchFunc(list, k, func(c *Resource, k Key) int { return compareKeys(c.Key, k) })
+	switch {
+	case found && r != nil:
+		list[i] = r
+	case found:
+		list = slices.Delete(list, i, i+1)
+	case r != nil:
+		list = slices.Insert(list, i, r)
+	}
+	if s.consumers[number] = list; len(list) == 0 {
+		delete(s.consumers, number)
+	}
 }
 
 func (s *state) delete(g *grave) {
-	if r := s.byKey[g.Key]; r != nil && r.Stream != nil {
+	switch r := s.byKey[g.Key]; {
+	case r == nil:
+	case r.Stream != nil:
 		delete(s.byNumber, r.Stream.Number)
+	case r.Consumer != nil:
+		s.setConsumer(r.Consumer.Stream, r.Key, nil)
 	}
 	delete(s.byKey, g.Key)
 	if len(s.graves) >= maxGraves {
@@ -140,6 +170,9 @@ func (tx *Tx) Get(k Key) *Resource { return tx.c.Get(k) }
 
 // List is Catalog.List: the state before the update.
 func (tx *Tx) List(kind Kind, scope Scope) []*Resource { return tx.c.List(kind, scope) }
+
+// Consumers is Catalog.Consumers: the state before the update.
+func (tx *Tx) Consumers(number uint64) []*Resource { return tx.c.Consumers(number) }
 
 // NewStreamNumber returns a stream number that was never used.
 func (tx *Tx) NewStreamNumber() uint64 {
