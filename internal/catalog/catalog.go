@@ -123,6 +123,9 @@ type Stream struct {
 	MaxRecordKiB int `json:"max_record_kib"`
 	// AutoDistribution is the record distribution strategy AUTO.
 	AutoDistribution bool `json:"auto_distribution,omitempty"`
+	// Keyless is set once the stream has left AUTO: older records may have no
+	// partition key.
+	Keyless bool `json:"keyless,omitempty"`
 	// KeyID is the customer's name of the encryption key; "" is no encryption.
 	KeyID string `json:"key_id,omitempty"`
 	// ShardMetrics are the enhanced shard-level metrics that are on.

@@ -38,7 +38,7 @@ func (d *Door) CreateStream(ctx context.Context, in *model.CreateStreamInput) (*
 	case !onDemand && !in.ShardCount.Set:
 		return nil, model.NewValidationException("ShardCount is expected when StreamMode=PROVISIONED")
 	case !onDemand && n.AutoDistribution:
-		return nil, model.NewInvalidArgumentException("RecordDistributionStrategy AUTO is supported only for streams in ON_DEMAND mode.")
+		return nil, wireError(streams.ErrAutoNeedsOnDemand)
 	case in.WarmThroughputMiBps.V > 0:
 		return nil, model.NewInvalidArgumentException("WarmThroughputMiBps needs an account with a minimum throughput billing " +
 			"commitment, which this server does not implement.")

@@ -8,6 +8,9 @@ import (
 
 // The texts are those that AWS answers with.
 
+// ErrAutoNeedsOnDemand is the strategy AUTO for a provisioned stream.
+var ErrAutoNeedsOnDemand error = errs.New(errs.Invalid, "RecordDistributionStrategy AUTO is supported only for streams in ON_DEMAND mode.")
+
 func notFound(account, name string) error {
 	return errs.New(errs.NotFound, fmt.Sprintf("Stream %s under account %s not found.", name, account))
 }

@@ -241,7 +241,7 @@ func (p *Page) show(r *batch.Record) bool {
 // be none, or no partition key.
 func (p *Page) key(key []byte) []byte {
 	switch {
-	case key == nil && p.pos.Stream.Stream.AutoDistribution:
+	case key == nil && (p.pos.Stream.Stream.AutoDistribution || p.pos.Stream.Stream.Keyless):
 		return nil
 	case key == nil:
 		return []byte("-")

@@ -46,6 +46,39 @@ func (s *Service) SetRetention(ctx context.Context, scope catalog.Scope, name st
 	})
 }
 
+// SetMaxRecord sets how much data a record may have, DefaultMaxRecordKiB to
+// MaxRecordKiB, from the next put on. What is stored stays readable. Errors:
+// NotFound, InUse, Invalid.
+func (s *Service) SetMaxRecord(ctx context.Context, scope catalog.Scope, name string, kib int) error {
+	if kib < DefaultMaxRecordKiB || kib > MaxRecordKiB {
+		return invalid("MaxRecordSizeInKiB must be from %d to %d, not %d.", DefaultMaxRecordKiB, MaxRecordKiB, kib)
+	}
+	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if r.Stream.MaxRecordKiB != kib {
+			r.Stream.MaxRecordKiB = kib
+			tx.Put(r)
+		}
+		return nil
+	})
+}
+
+// SetDistribution switches between AUTO and partition keys, from the next put
+// on. Errors: NotFound, InUse; Invalid for AUTO on a provisioned stream.
+func (s *Service) SetDistribution(ctx context.Context, scope catalog.Scope, name string, auto bool) error {
+	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		switch {
+		case auto && r.Stream.Mode != catalog.OnDemand:
+			return ErrAutoNeedsOnDemand
+		case auto == r.Stream.AutoDistribution:
+			return nil
+		}
+		r.Stream.AutoDistribution = auto
+		r.Stream.Keyless = r.Stream.Keyless || !auto
+		tx.Put(r)
+		return nil
+	})
+}
+
 // Tag adds tags to a stream or replaces their values. Errors: NotFound, InUse,
 // Invalid.
 func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tags map[string]string) error {
