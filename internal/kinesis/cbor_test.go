@@ -33,7 +33,7 @@ func TestCBOR(t *testing.T) {
 		}
 	}
 	type m = map[string]any
-	call("CreateStream", m{"StreamName": "s", "ShardCount": 1}, nil)
+	call("CreateStream", m{"StreamName": "s", "ShardCount": 1, "MaxRecordSizeInKiB": 10240}, nil)
 	data := []byte{0, 1, 0xFF, '"'}
 	var put struct {
 		FailedRecordCount int
@@ -52,6 +52,16 @@ func TestCBOR(t *testing.T) {
 	if len(got.Records) != 2 || !bytes.Equal(got.Records[0].Data, data) || got.Records[1].Data == nil ||
 		got.Records[0].SequenceNumber != put.Records[0].SequenceNumber {
 		t.Errorf("put %+v, got %+v", put, got)
+	}
+
+	large := bytes.Repeat(data, 10<<20/len(data)) // the most there is
+	var at struct{ SequenceNumber string }
+	call("PutRecord", m{"StreamName": "s", "Data": large, "PartitionKey": "c"}, &at)
+	call("GetShardIterator", m{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+		"StartingSequenceNumber": at.SequenceNumber}, &it)
+	call("GetRecords", m{"ShardIterator": it.ShardIterator}, &got)
+	if len(got.Records) != 1 || !bytes.Equal(got.Records[0].Data, large) {
+		t.Errorf("put %d bytes, got %d records", len(large), len(got.Records))
 	}
 }
 

@@ -380,3 +380,31 @@ def test_unbuilt_operations_refuse(kinesis, stream):
             call(**arguments)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 400
         assert caught.value.response["Error"]["Code"]
+
+
+def test_records_of_ten_mebibytes(kinesis, stream):
+    arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    data = bytes(range(256)) * (10 * 1024 * 4)
+    assert refusal(kinesis.put_record, StreamName=stream, PartitionKey="k", Data=data)["Code"] == "ValidationException"
+    for size in (1023, 10241):
+        error = refusal(kinesis.update_max_record_size, StreamARN=arn, MaxRecordSizeInKiB=size)
+        assert error["Code"] == "ValidationException"
+    kinesis.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10240)
+    put = kinesis.put_record(StreamName=stream, PartitionKey="k", Data=data)
+    assert [r["Data"] for r in read(kinesis, stream, put["ShardId"])] == [data]
+    assert refusal(kinesis.put_record, StreamName=stream, PartitionKey="k", Data=data + b"x")["Code"] == "ValidationException"
+
+
+def test_dry_run(kinesis, stream):
+    dry = {"StreamName": stream, "DryRun": True}
+    entry = {"PartitionKey": "k", "Data": b"1"}
+    shard = shard_ids(kinesis, stream)[0]
+    iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="LATEST")["ShardIterator"]
+    for call, arguments in [
+        (kinesis.put_record, {**dry, **entry}),
+        (kinesis.put_records, {**dry, "Records": [entry]}),
+        (kinesis.get_shard_iterator, {**dry, "ShardId": shard, "ShardIteratorType": "LATEST"}),
+        (kinesis.get_records, {"ShardIterator": iterator, "DryRun": True}),
+    ]:
+        assert refusal(call, **arguments)["Code"] == "DryRunOperationException"
+    assert read_all(kinesis, stream) == []
