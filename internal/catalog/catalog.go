@@ -32,6 +32,9 @@ const (
 	KindStream Kind = "stream"
 	// KindConsumer is a registered consumer of one, named STREAM/CONSUMER.
 	KindConsumer Kind = "consumer"
+	// KindAccount is what an account has set for itself in a region; its name is
+	// empty.
+	KindAccount Kind = "account"
 )
 
 // Scope is where a name means something.
@@ -75,6 +78,8 @@ type Resource struct {
 	Stream *Stream `json:"stream,omitempty"`
 	// Consumer is set when Kind is KindConsumer.
 	Consumer *Consumer `json:"consumer,omitempty"`
+	// Settings is set when Kind is KindAccount.
+	Settings *Settings `json:"settings,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with r.
@@ -96,7 +101,20 @@ func (r *Resource) Clone() *Resource {
 		o := *r.Consumer
 		c.Consumer = &o
 	}
+	if r.Settings != nil {
+		a := *r.Settings
+		c.Settings = &a
+	}
 	return &c
+}
+
+// Settings are what an account has set for itself.
+type Settings struct {
+	// CommitmentStarted is when the minimum throughput billing commitment began
+	// last, in Unix milliseconds.
+	CommitmentStarted int64 `json:"commitment_started,omitempty"`
+	// CommitmentEnds is when it ended or will; 0 is not foreseen.
+	CommitmentEnds int64 `json:"commitment_ends,omitempty"`
 }
 
 // StreamMode is how a stream's capacity is set. Values are on disk.
@@ -123,6 +141,9 @@ type Stream struct {
 	MaxRecordKiB int `json:"max_record_kib"`
 	// AutoDistribution is the record distribution strategy AUTO.
 	AutoDistribution bool `json:"auto_distribution,omitempty"`
+	// WarmMiBps is the write throughput that was asked for in advance, in MiB/s; 0
+	// is none.
+	WarmMiBps int `json:"warm_mibps,omitempty"`
 	// Keyless is set once the stream has left AUTO: older records may have no
 	// partition key.
 	Keyless bool `json:"keyless,omitempty"`

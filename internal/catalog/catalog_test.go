@@ -50,7 +50,7 @@ func resource(name string, number uint64) *catalog.Resource {
 		State: catalog.Creating, Until: 5, Tags: map[string]string{"a": "1", "b": ""},
 		Stream: &catalog.Stream{
 			Number: number, Generation: 1, Mode: catalog.OnDemand, RetentionHours: 24, TrimBefore: 7, MaxRecordKiB: 1024,
-			AutoDistribution: true, Keyless: true, KeyID: "alias/k", ShardMetrics: []string{"IncomingBytes"},
+			AutoDistribution: true, WarmMiBps: 6, Keyless: true, KeyID: "alias/k", ShardMetrics: []string{"IncomingBytes"},
 			Shards: []catalog.Shard{{
 				Number: 3, Range: ids.Range{Start: ids.Hash{Hi: 1}, End: ids.MaxHash}, Parents: []ids.Shard{1, 2}, Created: 9, Closed: 10,
 			}},

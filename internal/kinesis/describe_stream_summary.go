@@ -10,7 +10,9 @@ import (
 
 // DescribeStreamSummary
 //
-// Describes a stream without its shards.
+// Describes a stream without its shards. WarmThroughput is there for an on-demand
+// stream of an account with a minimum throughput billing commitment: what was
+// asked for, and one MiB/s for each open shard.
 //
 // Errors: ResourceNotFound, InvalidArgument.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html
@@ -38,6 +40,7 @@ func (d *Door) DescribeStreamSummary(ctx context.Context, in *model.DescribeStre
 		MaxRecordSizeInKiB:         opt.Of(int32(r.Stream.MaxRecordKiB)),
 		RecordDistributionStrategy: opt.Of(strategy),
 	}
+	out.WarmThroughput = d.warmShape(r)
 	out.EncryptionType, out.KeyId = encryptionShape(r)
 	return &model.DescribeStreamSummaryOutput{StreamDescriptionSummary: out}, nil
 }

@@ -45,6 +45,18 @@ func modeShape(r *catalog.Resource) *model.StreamModeDetails {
 	return &model.StreamModeDetails{StreamMode: opt.Of(model.StreamMode(r.Stream.Mode))}
 }
 
+// warmShape is the warm throughput of a stream, nil where AWS has none.
+func (d *Door) warmShape(r *catalog.Resource) *model.WarmThroughputObject {
+	if r.Stream.Mode != catalog.OnDemand || !d.streams.Commitment(r.Scope).Active() {
+		return nil
+	}
+	out := &model.WarmThroughputObject{CurrentMiBps: opt.Of(int32(streams.OpenShards(r)))}
+	if r.Stream.WarmMiBps > 0 {
+		out.TargetMiBps = opt.Of(int32(r.Stream.WarmMiBps))
+	}
+	return out
+}
+
 func monitoringShape(r *catalog.Resource) []model.EnhancedMetrics {
 	metrics := make([]model.MetricsName, len(r.Stream.ShardMetrics))
 	for i, m := range r.Stream.ShardMetrics {

@@ -19,9 +19,12 @@ type NewStream struct {
 	Name  string
 	Mode  catalog.StreamMode
 	// Shards is at least 1; an on-demand stream gets OnDemandShards whatever it
-	// says.
+	// says, or as many as WarmMiBps takes.
 	Shards int
-	Tags   map[string]string
+	// WarmMiBps is the write throughput that an on-demand stream begins with; 0 is
+	// what its shards give.
+	WarmMiBps int
+	Tags      map[string]string
 	// MaxRecordKiB is 1024 to 10240; 0 is the default.
 	MaxRecordKiB     int
 	AutoDistribution bool
@@ -31,7 +34,7 @@ type NewStream struct {
 // Invalid, those of the log.
 func (s *Service) Create(ctx context.Context, n NewStream) error {
 	if n.Mode == catalog.OnDemand {
-		n.Shards = OnDemandShards
+		n.Shards = warmShards(n.WarmMiBps)
 	}
 	if n.MaxRecordKiB == 0 {
 		n.MaxRecordKiB = DefaultMaxRecordKiB
@@ -53,6 +56,11 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 			s.removeIn(tx, old)
 			last = lastSecond(old)
 			replaced = len(old.Stream.Shards)
+		}
+		if n.WarmMiBps > 0 {
+			if err := s.checkWarm(tx.Get(accountKey(n.Scope)), n.Mode, n.WarmMiBps); err != nil {
+				return err
+			}
 		}
 		if err := s.checkQuotas(tx, n); err != nil {
 			return err
@@ -93,6 +101,7 @@ func newResource(key catalog.Key, n NewStream, number uint64, created int64) *ca
 	st := &catalog.Stream{
 		Number: number, Generation: 1, Mode: n.Mode, RetentionHours: MinRetentionHours,
 		MaxRecordKiB: n.MaxRecordKiB, AutoDistribution: n.AutoDistribution,
+		WarmMiBps: n.WarmMiBps,
 	}
 	for i, r := range ids.UniformRanges(n.Shards) {
 		st.Shards = append(st.Shards, catalog.Shard{Number: ids.Shard(i), Range: r, Created: created})

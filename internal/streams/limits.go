@@ -29,6 +29,12 @@ const (
 	// OnDemandStreams is how many on-demand streams an account may have in a
 	// region.
 	OnDemandStreams = 50
+	// MaxWarmMiBps is the most warm throughput of an on-demand stream
+	// (API_UpdateStreamWarmThroughput).
+	MaxWarmMiBps = 10 << 10
+	// CommitmentTime is how long a minimum throughput billing commitment lasts at
+	// least (API_MinimumThroughputBillingCommitmentInput).
+	CommitmentTime = 24 * time.Hour
 	// shardBytes is about what a shard takes in memory, with its partition, its place
 	// in the catalog and its share of what is collected late.
 	shardBytes = 4 << 10
