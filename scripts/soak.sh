@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 : "${ACKS:=10000}"     # records acknowledged since the last and
 : "${UNANSWERED:=8}"   # calls unanswered
 : "${POINTS:=20000}"   # simulated crash points
-: "${FLIPS:=0}"        # bits flipped in each region; 0 is every bit (most of an hour)
+: "${FLIPS:=0}"        # bits flipped in each region; 0 is every bit (twenty minutes)
 echo "seed $SEED"
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
