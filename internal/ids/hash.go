@@ -67,6 +67,32 @@ type Range struct{ Start, End Hash }
 // Contains reports whether h lies in r.
 func (r Range) Contains(h Hash) bool { return r.Start.Compare(h) <= 0 && h.Compare(r.End) <= 0 }
 
+// Next is h + 1. It is 0 after MaxHash.
+func (h Hash) Next() Hash {
+	lo, carry := bits.Add64(h.Lo, 1, 0)
+	return Hash{h.Hi + carry, lo}
+}
+
+// Prev is h - 1. It is MaxHash before 0.
+func (h Hash) Prev() Hash {
+	lo, borrow := bits.Sub64(h.Lo, 1, 0)
+	return Hash{h.Hi - borrow, lo}
+}
+
+// Middle is where the upper half of r begins; a range of one hash has none, and
+// Middle is then its start.
+func (r Range) Middle() Hash {
+	lo, borrow := bits.Sub64(r.End.Lo, r.Start.Lo, 0)
+	hi, _ := bits.Sub64(r.End.Hi, r.Start.Hi, borrow)
+	half := Hash{hi >> 1, hi<<63 | lo>>1} // of the width less one
+	lo, carry := bits.Add64(r.Start.Lo, half.Lo, 0)
+	mid := Hash{r.Start.Hi + half.Hi + carry, lo}
+	if r.Start == r.End {
+		return mid
+	}
+	return mid.Next()
+}
+
 // UniformRanges divides the whole key space as CreateStream does: each range is
 // floor(2^128/n) wide, the last takes the rest. n is at least 1.
 func UniformRanges(n int) []Range {
@@ -82,11 +108,8 @@ func UniformRanges(n int) []Range {
 	for i := 1; i < n; i++ {
 		prev := out[i-1].Start
 		lo, carry := bits.Add64(prev.Lo, step.Lo, 0)
-		hi, _ := bits.Add64(prev.Hi, step.Hi, carry)
-		out[i].Start = Hash{hi, lo}
-		lo, borrow := bits.Sub64(lo, 1, 0)
-		hi, _ = bits.Sub64(hi, 0, borrow)
-		out[i-1].End = Hash{hi, lo}
+		out[i].Start = Hash{prev.Hi + step.Hi + carry, lo}
+		out[i-1].End = out[i].Start.Prev()
 	}
 	return out
 }

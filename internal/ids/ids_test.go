@@ -261,3 +261,25 @@ func BenchmarkHashOf(b *testing.B) {
 		ids.HashOf(key)
 	}
 }
+
+func TestHashSteps(t *testing.T) {
+	for _, c := range []struct{ start, end, middle string }{
+		{"0", "340282366920938463463374607431768211455", "170141183460469231731687303715884105728"},
+		{"18446744073709551615", "18446744073709551616", "18446744073709551616"},
+		{"18446744073709551614", "18446744073709551618", "18446744073709551617"},
+		{"340282366920938463463374607431768211454", "340282366920938463463374607431768211455", "340282366920938463463374607431768211455"},
+		{"7", "7", "7"},
+	} {
+		start, _ := ids.ParseHash(c.start)
+		end, _ := ids.ParseHash(c.end)
+		if got := (ids.Range{start, end}).Middle(); got.String() != c.middle {
+			t.Errorf("middle of %s to %s is %s, not %s", c.start, c.end, got, c.middle)
+		}
+		if got := start.Next().Prev(); got != start || start != ids.MaxHash && start.Next().Compare(start) <= 0 {
+			t.Errorf("%v, %v, %v", start, start.Next(), got)
+		}
+	}
+	if ids.MaxHash.Next() != (ids.Hash{}) || (ids.Hash{}).Prev() != ids.MaxHash {
+		t.Error("steps beyond the ends")
+	}
+}
