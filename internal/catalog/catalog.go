@@ -95,6 +95,7 @@ func (r *Resource) Clone() *Resource {
 		s := *r.Stream
 		s.Shards = slices.Clone(s.Shards)
 		s.ShardMetrics = slices.Clone(s.ShardMetrics)
+		s.Scalings = slices.Clone(s.Scalings)
 		c.Stream = &s
 	}
 	if r.Consumer != nil {
@@ -151,6 +152,9 @@ type Stream struct {
 	KeyID string `json:"key_id,omitempty"`
 	// ShardMetrics are the enhanced shard-level metrics that are on.
 	ShardMetrics []string `json:"shard_metrics,omitempty"`
+	// Scalings are the times of recent changes of the shard count, Unix
+	// milliseconds.
+	Scalings []int64 `json:"scalings,omitempty"`
 	// Shards are all shards that can still be read, by rising number.
 	Shards []Shard `json:"shards"`
 }

@@ -120,6 +120,8 @@ func wireError(err error) error {
 	switch errs.KindOf(err) {
 	case errs.Invalid, errs.OutOfRange:
 		return model.NewInvalidArgumentException(msg)
+	case errs.Unsupported:
+		return model.NewValidationException(msg)
 	case errs.NotFound:
 		return model.NewResourceNotFoundException(msg)
 	case errs.Exists, errs.InUse:

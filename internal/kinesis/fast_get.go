@@ -49,9 +49,37 @@ func (d *Door) fastGetRecords(ctx context.Context, c awsapi.Codec, body, out []b
 	}
 	out = append(out, `],"MillisBehindLatest":`...)
 	out = strconv.AppendInt(out, page.MillisBehindLatest(), 10)
+	if page.Ended() {
+		return appendChildren(out, page.Position()), true, nil
+	}
 	out = append(out, `,"NextShardIterator":"`...)
 	out = d.streams.AppendIterator(out, page.Position())
 	return append(out, `"}`...), true, nil
+}
+
+// appendChildren ends an answer at a closed shard's end.
+func appendChildren(out []byte, pos streams.Position) []byte {
+	out = append(out, `,"ChildShards":[`...)
+	for i, sh := range streams.Children(pos.Stream, pos.Shard) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, `{"HashKeyRange":{"EndingHashKey":"`...)
+		out = sh.Range.End.Append(out)
+		out = append(out, `","StartingHashKey":"`...)
+		out = sh.Range.Start.Append(out)
+		out = append(out, `"},"ParentShards":["`...)
+		for i, p := range sh.Parents {
+			if i > 0 {
+				out = append(out, `","`...)
+			}
+			out = p.Append(out)
+		}
+		out = append(out, `"],"ShardId":"`...)
+		out = sh.Number.Append(out)
+		out = append(out, `"}`...)
+	}
+	return append(out, "]}"...)
 }
 
 // appendRecord appends a record, its members in the order of their names.

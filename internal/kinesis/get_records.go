@@ -13,10 +13,11 @@ import (
 // GetRecords
 //
 // Reads a shard from an iterator on: at most 10,000 records (Limit) and 10 MiB,
-// but one record if there is any. NextShardIterator is always there, also after
-// an empty answer; the same iterator gives the same records again. Records past
-// the stream's retention are not shown. MillisBehindLatest is 0 at the tip, else
-// the age of the last record given.
+// but one record if there is any. NextShardIterator is there, also after an empty
+// answer, until the end of a closed shard: the answer that comes to it has
+// ChildShards instead, also when it has records. The same iterator gives the same
+// records again. Records past the stream's retention are not shown.
+// MillisBehindLatest is 0 at the tip or end, else the age of the last record given.
 //
 // Errors: ExpiredIterator after five minutes; InvalidArgument for an iterator
 // that is none of ours, is another account's or region's, or is of another
@@ -66,7 +67,11 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 	if err := page.Err(); err != nil {
 		return nil, wireError(err)
 	}
-	out.NextShardIterator = opt.Of(string(d.streams.AppendIterator(nil, page.Position())))
+	if page.Ended() {
+		out.ChildShards = childShapes(page.Position())
+	} else {
+		out.NextShardIterator = opt.Of(string(d.streams.AppendIterator(nil, page.Position())))
+	}
 	out.MillisBehindLatest = opt.Of(page.MillisBehindLatest())
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	model "thalweg/internal/awsapi/model/kinesis"
 	"thalweg/internal/catalog"
+	"thalweg/internal/ids"
 	"thalweg/internal/opt"
 	"thalweg/internal/streams"
 )
@@ -13,10 +14,8 @@ import (
 
 func shardShape(sh *catalog.Shard) model.Shard {
 	out := model.Shard{
-		ShardId: opt.Of(sh.Number.String()),
-		HashKeyRange: &model.HashKeyRange{
-			StartingHashKey: opt.Of(sh.Range.Start.String()), EndingHashKey: opt.Of(sh.Range.End.String()),
-		},
+		ShardId:      opt.Of(sh.Number.String()),
+		HashKeyRange: rangeShape(sh.Range),
 		SequenceNumberRange: &model.SequenceNumberRange{
 			StartingSequenceNumber: opt.Of(streams.StartOf(sh).String()),
 		},
@@ -39,6 +38,23 @@ func shardShapes(shards []*catalog.Shard) []model.Shard {
 		out[i] = shardShape(sh)
 	}
 	return out
+}
+
+// childShapes are the shards that go on where a closed one ends.
+func childShapes(pos streams.Position) []model.ChildShard {
+	children := streams.Children(pos.Stream, pos.Shard)
+	out := make([]model.ChildShard, len(children))
+	for i, sh := range children {
+		out[i] = model.ChildShard{ShardId: opt.Of(sh.Number.String()), HashKeyRange: rangeShape(sh.Range)}
+		for _, p := range sh.Parents {
+			out[i].ParentShards = append(out[i].ParentShards, p.String())
+		}
+	}
+	return out
+}
+
+func rangeShape(r ids.Range) *model.HashKeyRange {
+	return &model.HashKeyRange{StartingHashKey: opt.Of(r.Start.String()), EndingHashKey: opt.Of(r.End.String())}
 }
 
 func modeShape(r *catalog.Resource) *model.StreamModeDetails {

@@ -52,7 +52,7 @@ func (s *Service) Shard(scope catalog.Scope, stream, id string) (*catalog.Resour
 	}
 	number, _ := ids.ParseShard(id)
 	if r := s.catalog.Get(streamKey(scope, stream)); r != nil && !s.gone(r) {
-		if sh := shardOf(r, number); sh != nil {
+		if sh := shardOf(r, number); sh != nil && !expired(sh, s.Horizon(r)) {
 			return r, sh, nil
 		}
 	}
@@ -64,17 +64,25 @@ func CheckShardID(account, stream, id string) error {
 	if _, ok := ids.ParseShard(id); ok {
 		return nil
 	}
-	return errs.New(errs.NotFound, "Could not find shard "+id+" in stream "+stream+" under account "+account+".")
+	return noSuchShard(account, stream, id)
 }
 
 func shardOf(r *catalog.Resource, number ids.Shard) *catalog.Shard {
+	if i := indexOf(r, number); i >= 0 {
+		return &r.Stream.Shards[i]
+	}
+	return nil
+}
+
+// indexOf is where in r a shard is, -1 if it is not there.
+func indexOf(r *catalog.Resource, number ids.Shard) int {
 	i, found := slices.BinarySearchFunc(r.Stream.Shards, number, func(sh catalog.Shard, n ids.Shard) int {
 		return cmp.Compare(sh.Number, n)
 	})
 	if !found {
-		return nil
+		return -1
 	}
-	return &r.Stream.Shards[i]
+	return i
 }
 
 // Locate turns a start into a position. LATEST is pinned to the end as it is
@@ -110,7 +118,7 @@ func (s *Service) Locate(r *catalog.Resource, sh *catalog.Shard, at StartingAt) 
 				"timestampInMillis: %d, currentTimestampInMillis: %d", at.Time, now)
 		}
 		from := at.Time
-		if from <= r.Created {
+		if from <= sh.Created {
 			from = 0 // every record: the creation may be ahead of the clock
 		}
 		offset, _, err := s.log.OffsetForTime(partition, from)

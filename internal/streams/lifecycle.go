@@ -62,8 +62,13 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 				return err
 			}
 		}
-		if err := s.checkQuotas(tx, n); err != nil {
+		if err := s.checkShards(tx, n.Scope, n.Shards, n.Shards); err != nil {
 			return err
+		}
+		if n.Mode == catalog.OnDemand {
+			if err := s.checkOnDemand(tx, n.Scope); err != nil {
+				return err
+			}
 		}
 		now := clock.Millis(s.clock)
 		r := newResource(key, n, tx.NewStreamNumber(), max(now, (last+1)*1000))
@@ -116,23 +121,30 @@ func partitionConfig(st *catalog.Stream) log.Config {
 	return log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour}
 }
 
-func (s *Service) checkQuotas(tx *catalog.Tx, n NewStream) error {
-	open, onDemand := s.count(tx.List(catalog.KindStream, n.Scope))
-	if limit := s.quota(n.Scope.Region); open+n.Shards > limit {
+// checkShards says whether a scope may have so many more open shards, and this
+// server made more shards in all.
+func (s *Service) checkShards(tx *catalog.Tx, scope catalog.Scope, more, made int) error {
+	open, _ := s.count(tx.List(catalog.KindStream, scope))
+	if limit := s.quota(scope.Region); more > 0 && open+more > limit {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the shard limit for the account %s in %s. "+
 			"Current shard count for the account: %d. Limit: %d. Number of additional shards that would have "+
 			"resulted from this request: %d. Refer to the AWS Service Limits page "+
 			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "+
 			"for current limits and how to request higher limits.",
-			n.Scope.Account, n.Scope.Region, open, limit, n.Shards))
+			scope.Account, scope.Region, open, limit, more))
 	}
-	if room := s.memory.Max() / 2 / shardBytes; room > 0 && s.shards.Load()+int64(n.Shards) > room {
+	if room := s.memory.Max() / 2 / shardBytes; room > 0 && s.shards.Load()+int64(made) > room {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("The memory of this server is enough for %d shards in all accounts and regions. "+
 			"Start it with a larger --memory.", room))
 	}
-	if n.Mode == catalog.OnDemand && onDemand >= OnDemandStreams {
+	return nil
+}
+
+// checkOnDemand says whether a scope may have one more on-demand stream.
+func (s *Service) checkOnDemand(tx *catalog.Tx, scope catalog.Scope) error {
+	if _, onDemand := s.count(tx.List(catalog.KindStream, scope)); onDemand >= OnDemandStreams {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the on-demand stream limit for the account %s in %s. "+
-			"Current on-demand stream count for the account: %d. Limit: %d.", n.Scope.Account, n.Scope.Region, onDemand, OnDemandStreams))
+			"Current on-demand stream count for the account: %d. Limit: %d.", scope.Account, scope.Region, onDemand, OnDemandStreams))
 	}
 	return nil
 }
@@ -187,11 +199,16 @@ func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) 
 		return err
 	}
 	s.forget(gone)
+	s.rouse()
+	return nil
+}
+
+// rouse has [Service.Run] look at what there is to do.
+func (s *Service) rouse() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // a wake-up is waiting already
 	}
-	return nil
 }
 
 // remove takes away a stream whose time is over.

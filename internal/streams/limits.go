@@ -24,6 +24,10 @@ const (
 	MaxGetRecords = 10_000
 	// MaxTags is how many tags a resource may have.
 	MaxTags = 50
+	// MaxScaleShards is the most shards that Scale draws, MaxScalings how many times
+	// it changes a stream in 24 hours (API_UpdateShardCount).
+	MaxScaleShards = 10_000
+	MaxScalings    = 10
 	// OnDemandShards is how many shards a new on-demand stream has.
 	OnDemandShards = 4
 	// OnDemandStreams is how many on-demand streams an account may have in a

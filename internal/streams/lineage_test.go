@@ -4,35 +4,9 @@ import (
 	"context"
 	"testing"
 
-	"thalweg/internal/catalog"
 	"thalweg/internal/errs"
-	"thalweg/internal/ids"
-	"thalweg/internal/log"
 	"thalweg/internal/streams"
 )
-
-// replace closes the first shard of a stream by hand and puts a child in its place.
-func (w *world) replace(r *catalog.Resource) *catalog.Resource {
-	w.t.Helper()
-	err := w.opts.Catalog.Update(context.Background(), func(tx *catalog.Tx) error {
-		r := r.Clone()
-		first := &r.Stream.Shards[0]
-		first.Closed = first.Created + 1000
-		child := catalog.Shard{
-			Number: r.Stream.Shards[len(r.Stream.Shards)-1].Number + 1, Range: first.Range,
-			Parents: []ids.Shard{first.Number}, Created: first.Closed,
-		}
-		r.Stream.Shards = append(r.Stream.Shards, child)
-		tx.Put(r)
-		tx.Entry(log.Entry{Kind: log.Seal, Partition: r.Stream.PartitionOf(first.Number)})
-		tx.Entry(log.Entry{Kind: log.Create, Partition: r.Stream.PartitionOf(child.Number)})
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return w.lookup(r.Name)
-}
 
 // The end of a closed shard is told by the page that comes to it, from whatever
 // start, and by no page before; the tip of an open shard is no end.
@@ -55,7 +29,10 @@ func TestEnded(t *testing.T) {
 	if ended(old, 10) {
 		t.Error("an open shard ended")
 	}
-	next := w.replace(r)
+	if err := w.svc.Split(context.Background(), scope, "s", "0", "5"); err != nil {
+		t.Fatal(err)
+	}
+	next := w.lookup("s")
 	if ended(old, 10) {
 		t.Error("a shard ended by the word of an older version, without its children")
 	}
@@ -78,7 +55,7 @@ func TestEnded(t *testing.T) {
 			t.Errorf("not ended from %v", at.Type)
 		}
 	}
-	if got := streams.Children(next, 0); len(got) != 1 || got[0].Number != 1 || len(streams.Children(next, 1)) != 0 {
+	if got := streams.Children(next, 0); len(got) != 2 || got[0].Number != 1 || got[1].Number != 2 || len(streams.Children(next, 1)) != 0 {
 		t.Errorf("children: %v", got)
 	}
 	if err := w.svc.Delete(context.Background(), scope, "s"); err != nil {

@@ -70,9 +70,9 @@ func (f Filter) selects(sh *catalog.Shard, horizon int64) bool {
 	case OpenAtTimestamp:
 		return openAt(at)
 	case FromTimestamp:
-		return sh.Open() || sh.Closed >= at
+		return !expired(sh, at)
 	}
-	return sh.Open() || sh.Closed >= horizon
+	return !expired(sh, horizon)
 }
 
 // List returns at most limit streams of a scope by name, those after the name

@@ -1,6 +1,9 @@
 package streams
 
 import (
+	"context"
+	"errors"
+
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
@@ -25,6 +28,7 @@ type Put struct {
 	now     int64
 	groups  []group
 	byShard []int32 // position in route.open -> index in groups + 1
+	routed  int     // the first group of this route; those before it were refused
 	placed  []place
 	headers batch.Headers
 
@@ -36,7 +40,8 @@ type Put struct {
 
 // group is the batch for one shard.
 type group struct {
-	shard   int // position in route.open
+	shard   *openShard
+	at      int // its position in route.open
 	builder batch.Builder
 }
 
@@ -46,7 +51,7 @@ type place struct{ group, index int32 }
 func newPut(s *Service) *Put {
 	p := &Put{svc: s, acked: make(chan struct{}, 1)}
 	p.onAck = func(r []log.Result) {
-		p.results = append(p.results[:0], r...)
+		p.results = append(p.results, r...)
 		p.acked <- struct{}{}
 	}
 	return p
@@ -55,14 +60,27 @@ func newPut(s *Service) *Put {
 // NewPut begins a put to a stream. Release gives its memory back.
 func (s *Service) NewPut(r *catalog.Resource) *Put {
 	p := s.puts.Get().(*Put)
-	p.route = s.routeOf(r)
+	p.take(s.routeOf(r))
 	p.now = clock.Millis(s.clock)
-	if n := len(p.route.open); cap(p.byShard) < n {
+	return p
+}
+
+// take makes rt the way of what is added from now on.
+func (p *Put) take(rt *route) {
+	p.leave()
+	p.route, p.routed = rt, len(p.groups)
+	if n := len(rt.open); cap(p.byShard) < n {
 		p.byShard = make([]int32, n)
 	} else {
 		p.byShard = p.byShard[:n]
 	}
-	return p
+}
+
+// leave clears byShard, of which only the groups of this route are set.
+func (p *Put) leave() {
+	for i := range p.groups[p.routed:] {
+		p.byShard[p.groups[p.routed+i].at] = 0
+	}
 }
 
 // Add adds a record of size bytes, which the caller writes into the returned
@@ -70,6 +88,15 @@ func (s *Service) NewPut(r *catalog.Resource) *Put {
 // streams only; the caller sees to that). explicit is the explicit hash key in
 // decimal, nil for none; one out of range is an Invalid error.
 func (p *Put) Add(key, explicit []byte, size int) ([]byte, error) {
+	at, dst, err := p.add(batch.Record{Key: key, Timestamp: p.now}, explicit, size)
+	if err == nil {
+		p.placed = append(p.placed, at)
+	}
+	return dst, err
+}
+
+// add puts r, without its value and headers, into the batch of its shard.
+func (p *Put) add(r batch.Record, explicit []byte, size int) (place, []byte, error) {
 	var at int
 	p.headers = p.headers.Reset()
 	switch {
@@ -78,21 +105,21 @@ func (p *Put) Add(key, explicit []byte, size int) ([]byte, error) {
 	case explicit != nil:
 		h, ok := ids.ParseHash(explicit)
 		if !ok {
-			return nil, invalid("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "+
+			return place{}, nil, invalid("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "+
 				"Specified value was %s", explicit)
 		}
 		p.headers = p.headers.AppendHeader(HashKeyHeader, explicit)
 		at = p.route.find(h)
 	default:
-		at = p.route.find(ids.HashOf(key))
+		at = p.route.find(ids.HashOf(r.Key))
 	}
 	g := p.byShard[at]
 	if g == 0 {
 		g = p.addGroup(at)
 	}
 	b := &p.groups[g-1].builder
-	p.placed = append(p.placed, place{group: g - 1, index: int32(b.Count())})
-	return b.Reserve(batch.Record{Key: key, Timestamp: p.now, Headers: p.headers}, size), nil
+	r.Headers = p.headers
+	return place{group: g - 1, index: int32(b.Count())}, b.Reserve(r, size), nil
 }
 
 // addGroup begins the batch for a shard, in the storage of an earlier put's.
@@ -103,7 +130,7 @@ func (p *Put) addGroup(at int) int32 {
 		p.groups = append(p.groups, group{})
 	}
 	g := &p.groups[len(p.groups)-1]
-	g.shard = at
+	g.shard, g.at = &p.route.open[at], at
 	g.builder.Reset()
 	p.byShard[at] = int32(len(p.groups))
 	return p.byShard[at]
@@ -114,18 +141,72 @@ func (p *Put) Len() int { return len(p.placed) }
 
 // Commit appends the records and waits until they are durable or refused, shard
 // by shard. It does not stop waiting: what has been appended may be durable.
+//
+// A shard that was closed in between refuses its records; they go to its
+// children then, in their order. So a record stands in the shard that was open
+// when it was appended, and one put after the answer for another of its key
+// stands behind it or in a descendant of its shard.
 func (p *Put) Commit() {
-	if len(p.groups) == 0 {
-		return
+	for first := 0; first < len(p.groups); {
+		p.append(first)
+		first, p.entries = p.reroute(first), p.entries[:0]
 	}
-	for i := range p.groups {
-		g := &p.groups[i]
-		p.entries = append(p.entries, log.Entry{
-			Kind: log.Data, Partition: p.route.open[g.shard].partition, Batch: g.builder.Finish(),
-		})
+}
+
+// append appends the batches of the groups from first on and waits for their
+// results.
+func (p *Put) append(first int) {
+	for i := range p.groups[first:] {
+		g := &p.groups[first+i]
+		p.entries = append(p.entries, log.Entry{Kind: log.Data, Partition: g.shard.partition, Batch: g.builder.Finish()})
 	}
 	p.svc.log.Append(log.Request{Entries: p.entries}, p.onAck)
 	<-p.acked
+}
+
+// reroute adds the records again that closed shards refused, of the groups from
+// first on, whose entries are at hand. It returns the first of the new groups.
+func (p *Put) reroute(first int) int {
+	end := len(p.groups)
+	var refused []batch.Iterator // by group from first on
+	for i := first; i < end; i++ {
+		if !errors.Is(p.results[i].Err, log.ErrSealed) {
+			continue
+		}
+		if refused == nil {
+			r, err := p.svc.settled(context.Background(), p.route.res, p.groups[i].shard.number)
+			if err != nil {
+				p.results[i].Err = err
+				continue
+			}
+			refused = make([]batch.Iterator, end-first)
+			p.take(p.svc.routeOf(r))
+		}
+		it, err := batch.Records(p.entries[i-first].Batch)
+		if err != nil {
+			p.results[i].Err = err
+		}
+		refused[i-first] = it
+	}
+	if refused == nil {
+		return end
+	}
+	for i := range p.placed {
+		at := &p.placed[i]
+		g := int(at.group) - first
+		if g < 0 || g >= len(refused) || !refused[g].Next() {
+			continue
+		}
+		r := refused[g].Record()
+		explicit, _ := r.Headers.Get(HashKeyHeader)
+		to, dst, err := p.add(batch.Record{Key: r.Key, Timestamp: r.Timestamp}, explicit, len(r.Value))
+		if err != nil {
+			continue
+		}
+		copy(dst, r.Value)
+		*at = to
+	}
+	return end
 }
 
 // Placed is where a record is.
@@ -139,7 +220,7 @@ type Placed struct {
 func (p *Put) Result(i int) (Placed, error) {
 	at := p.placed[i]
 	r := &p.results[at.group]
-	sh := &p.route.open[p.groups[at.group].shard]
+	sh := p.groups[at.group].shard
 	if r.Err != nil {
 		return Placed{Shard: sh.number}, p.putError(sh, r.Err)
 	}
@@ -166,16 +247,16 @@ func (p *Put) putError(sh *openShard, err error) error {
 
 // Release gives the put's memory back. Nothing of it may be used afterwards.
 func (p *Put) Release() {
+	p.leave()
 	for i := range p.groups {
 		g := &p.groups[i]
-		p.byShard[g.shard] = 0
-		if g.builder.Cap() > maxKeptBuffer {
+		if g.shard = nil; g.builder.Cap() > maxKeptBuffer {
 			g.builder = batch.Builder{}
 		}
 	}
 	clear(p.entries)
 	p.entries, p.groups, p.placed, p.results = p.entries[:0], p.groups[:0], p.placed[:0], p.results[:0]
-	p.route = nil
+	p.route, p.routed = nil, 0
 	p.svc.puts.Put(p)
 }
 

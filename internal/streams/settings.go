@@ -15,6 +15,7 @@ import (
 // that the caller asked for; the present value is right in both. Errors:
 // NotFound, InUse, Invalid.
 func (s *Service) SetRetention(ctx context.Context, scope catalog.Scope, name string, hours int, longer bool) error {
+	defer s.rouse()
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
 		old := r.Stream.RetentionHours
 		switch {

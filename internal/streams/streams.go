@@ -14,7 +14,6 @@
 package streams
 
 import (
-	"context"
 	"crypto/rand"
 	"io"
 	"sync"
@@ -35,9 +34,9 @@ type Options struct {
 	Catalog *catalog.Catalog
 	Clock   clock.Clock
 	Keys    Keys
-	// Transition is how long a stream shows as CREATING after it was made and as
-	// DELETING before it is gone. With 0 neither is seen: a stream is ACTIVE, or
-	// gone, when the call that asked for it returns.
+	// Transition is how long a stream shows as CREATING after it was made, as
+	// UPDATING after it was redrawn, and as DELETING before it is gone. With 0 none
+	// is seen: a stream is ACTIVE, or gone, when the call that asked for it returns.
 	Transition time.Duration
 	// ShardQuota is the number of open shards allowed in a region; nil is
 	// [ShardQuota].
@@ -56,10 +55,6 @@ type Keys interface {
 	Secret(purpose string) [32]byte
 }
 
-// removeRetry is how long a removal that failed waits; the stream is out of
-// sight meanwhile.
-const removeRetry = time.Second
-
 // Service is the streams of one log.
 type Service struct {
 	log        log.Log
@@ -70,7 +65,7 @@ type Service struct {
 	memory     *limits.Budget
 	shards     atomic.Int64 // that draw on memory
 	seal       *sealer
-	wake       chan struct{} // a removal was scheduled
+	wake       chan struct{} // something changed that may be due earlier
 
 	puts    sync.Pool // *Put
 	pages   sync.Pool // *Page
@@ -105,40 +100,6 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Run removes streams whose time as DELETING is over, until ctx ends.
-func (s *Service) Run(ctx context.Context) error {
-	timer := s.clock.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C():
-		case <-s.wake:
-		}
-		now := clock.Millis(s.clock)
-		next := int64(-1)
-		for _, r := range s.catalog.All(catalog.KindStream) {
-			if r.State != catalog.Deleting {
-				continue
-			}
-			at := r.Until
-			if at <= now {
-				if s.remove(ctx, r.Key) == nil {
-					continue
-				}
-				at = now + removeRetry.Milliseconds() // a log without space, say
-			}
-			if next < 0 || at < next {
-				next = at
-			}
-		}
-		if next >= 0 {
-			timer.Reset(time.Duration(next-now) * time.Millisecond)
-		}
-	}
-}
-
 // Lookup returns the stream of that name, in whatever state.
 func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, error) {
 	r := s.catalog.Get(streamKey(scope, name))
@@ -161,7 +122,7 @@ func (s *Service) Usable(scope catalog.Scope, name []byte) (*catalog.Resource, e
 
 // Status is the state of a stream now.
 func (s *Service) Status(r *catalog.Resource) catalog.State {
-	if r.State == catalog.Creating && clock.Millis(s.clock) >= r.Until {
+	if passing := r.State == catalog.Creating || r.State == catalog.Updating; passing && clock.Millis(s.clock) >= r.Until {
 		return catalog.Active
 	}
 	return r.State
@@ -172,15 +133,22 @@ func (s *Service) gone(r *catalog.Resource) bool {
 	return r.State == catalog.Deleting && clock.Millis(s.clock) >= r.Until
 }
 
-// now is the time for a stream, in Unix milliseconds: never before its creation,
-// which is ahead of the clock when its predecessor was made in the same second.
-func (s *Service) now(r *catalog.Resource) int64 { return max(clock.Millis(s.clock), r.Created) }
+// now is the time for a stream, in Unix milliseconds: never before the creation
+// of a shard, which is ahead of the clock when its predecessor or parent was made
+// in the same second.
+func (s *Service) now(r *catalog.Resource) int64 {
+	return max(clock.Millis(s.clock), r.Created, lastSecond(r)*1000)
+}
 
 // Horizon is the arrival, in Unix milliseconds, before which records of r are
 // no longer shown, whether or not they have been removed.
 func (s *Service) Horizon(r *catalog.Resource) int64 {
 	return max(clock.Millis(s.clock)-int64(r.Stream.RetentionHours)*3600_000, r.Stream.TrimBefore)
 }
+
+// expired reports whether nothing of sh is left to be shown: it closed before the
+// horizon.
+func expired(sh *catalog.Shard, horizon int64) bool { return !sh.Open() && sh.Closed < horizon }
 
 // StartOf is the sequence number that a shard begins with, below its first
 // record.
