@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"thalweg/internal/catalog"
@@ -13,19 +14,21 @@ import (
 	"thalweg/internal/vfs"
 )
 
-var crashes = flag.Int("streams.crashes", 60, "crash points to try")
+var crashes = flag.Int("streams.crashes", 1000, "crash points to try")
 
 // ledger is what a client was told.
 type ledger struct {
 	streams map[string]bool   // true: made; false: deleted
-	records map[string][]seen // by stream
+	records map[string][]seen // by stream, in the order put, all of one key
+	shards  map[string]int    // by stream, closed ones included
 	doubt   map[string]bool   // named by the call under way when the power went
 }
 
-// TestCrash cuts the power at call after call of a script that makes, fills and
-// deletes streams. Every stream acknowledged is there with all its partitions and
-// every record at its sequence number; every stream whose deletion was
-// acknowledged is gone with all of them.
+// TestCrash cuts the power at call after call of a script that makes, fills,
+// redraws and deletes streams. Every stream acknowledged is there with all its
+// partitions and shards, of which every closed one is sealed and has its
+// children, and with every record at its sequence number, in order; every stream
+// whose deletion was acknowledged is gone with all of them.
 func TestCrash(t *testing.T) {
 	total, _ := crashScript(t, vfs.NewMem(0))
 	every := max(1, total / *crashes)
@@ -62,7 +65,7 @@ func crashWorld(t *testing.T, fs *vfs.Mem) (*world, error) {
 // crashScript runs until something fails, and returns the number of calls to the
 // file system and what was acknowledged.
 func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
-	told := &ledger{streams: map[string]bool{}, records: map[string][]seen{}, doubt: map[string]bool{}}
+	told := &ledger{streams: map[string]bool{}, records: map[string][]seen{}, shards: map[string]int{}, doubt: map[string]bool{}}
 	w, err := crashWorld(t, fs)
 	if err != nil {
 		return fs.Calls(), told
@@ -81,10 +84,10 @@ func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
 		if w.svc.Create(ctx, streams.NewStream{Scope: scope, Name: name, Mode: catalog.Provisioned, Shards: 1 + i%3}) != nil {
 			break
 		}
-		told.streams[name] = true
+		told.streams[name], told.shards[name] = true, 1+i%3
 		delete(told.doubt, name)
-		for j := range 4 {
-			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) {
+		for j := range 6 {
+			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) || j%2 == 0 && !told.reshard(w, name, i+j) {
 				return fs.Calls(), told
 			}
 		}
@@ -103,7 +106,7 @@ func (l *ledger) put(w *world, name, data string) bool {
 	}
 	p := w.svc.NewPut(r)
 	defer p.Release()
-	dst, err := p.Add([]byte(data), nil, len(data))
+	dst, err := p.Add([]byte("key"), nil, len(data))
 	if err != nil {
 		return false
 	}
@@ -113,8 +116,33 @@ func (l *ledger) put(w *world, name, data string) bool {
 	if err != nil {
 		return false
 	}
-	l.records[name] = append(l.records[name], seen{seq: at.Sequence.String(), key: data, data: data})
+	l.records[name] = append(l.records[name], seen{seq: at.Sequence.String(), key: "key", data: data})
 	return true
+}
+
+// reshard redraws a stream in one of three ways, and notes how many shards it has
+// when that was acknowledged.
+func (l *ledger) reshard(w *world, name string, way int) bool {
+	var open []catalog.Shard
+	for _, sh := range w.lookup(name).Stream.Shards {
+		if sh.Open() {
+			open = append(open, sh)
+		}
+	}
+	slices.SortFunc(open, func(a, b catalog.Shard) int { return a.Range.Start.Compare(b.Range.Start) })
+	var err error
+	switch ctx := context.Background(); {
+	case way%3 == 0 && len(open) > 1:
+		err = w.svc.Merge(ctx, scope, name, open[0].Number.String(), open[1].Number.String())
+	case way%3 == 1:
+		_, err = w.svc.Scale(ctx, scope, name, len(open)+1)
+	default:
+		err = w.svc.Split(ctx, scope, name, open[0].Number.String(), open[0].Range.Middle().String())
+	}
+	if err == nil {
+		l.shards[name] = len(w.lookup(name).Stream.Shards)
+	}
+	return err == nil
 }
 
 func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
@@ -146,17 +174,39 @@ func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
 		if err != nil {
 			continue
 		}
-		found := map[string]string{}
-		for i := range r.Stream.Shards {
-			list, _, _ := w.get(w.at(r, i, streams.StartingAt{Type: streams.TrimHorizon}), 100)
-			for _, s := range list {
-				found[s.seq] = s.data
+		shards := r.Stream.Shards
+		if !told.doubt[name] && len(shards) < told.shards[name] {
+			t.Fatalf("crash at call %d: stream %s has %d of %d shards", at, name, len(shards), told.shards[name])
+		}
+		initial := 0
+		for i := range shards {
+			if len(shards[i].Parents) == 0 {
+				initial++
+			}
+			info, err := w.log.Info(r.Stream.PartitionOf(shards[i].Number))
+			if err != nil || info.Sealed == shards[i].Open() {
+				t.Fatalf("crash at call %d: stream %s: %+v, its partition %+v, %v", at, name, shards[i], info, err)
 			}
 		}
-		for _, want := range told.records[name] {
-			if !told.doubt[name] && found[want.seq] != want.data {
-				t.Fatalf("crash at call %d: stream %s: record %s at %s is %q", at, name, want.data, want.seq, found[want.seq])
+		checkLineage(t, shards, initial)
+		acked := map[string]string{}
+		for _, rec := range told.records[name] {
+			acked[rec.seq] = rec.data
+		}
+		var found []seen
+		for i := range shards {
+			list, _, _ := w.get(w.at(r, i, streams.StartingAt{Type: streams.TrimHorizon}), 100)
+			for _, rec := range list {
+				if acked[rec.seq] == rec.data {
+					found = append(found, rec)
+				}
 			}
+		}
+		if !told.doubt[name] && datas(found) != datas(told.records[name]) {
+			t.Fatalf("crash at call %d: stream %s has %s of %s", at, name, datas(found), datas(told.records[name]))
+		}
+		if t.Failed() {
+			t.Fatalf("crash at call %d", at)
 		}
 	}
 }
