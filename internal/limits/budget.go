@@ -1,8 +1,11 @@
-// Package limits holds the byte budget that everything which buffers on behalf
-// of clients draws on, so that no client can make the process use more memory
-// than it was given.
+// Package limits holds what keeps clients within bounds.
 //
-// A nil *Budget is without limit. All methods are safe for concurrent use.
+// [Budget] is the bytes that everything which buffers on behalf of clients draws
+// on, so that no client can make the process use more memory than it was given.
+// A nil *Budget is without limit.
+//
+// [Bucket] and [Table] are for AWS's limits on rates: what a shard or an account
+// may do in a second.
 package limits
 
 import (
@@ -16,7 +19,7 @@ import (
 // ErrTooLarge is a request for more than the whole budget.
 var ErrTooLarge error = errs.New(errs.LimitExceeded, "request is larger than the memory budget")
 
-// Budget is a number of bytes that users share.
+// Budget is a number of bytes that users share. It is safe for concurrent use.
 type Budget struct {
 	max  int64
 	used atomic.Int64
