@@ -28,6 +28,7 @@ import (
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
 	"thalweg/internal/streams"
+	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
 )
 
@@ -57,6 +58,7 @@ type Server struct {
 	keys     *identity.Keys
 	catalog  *catalog.Catalog
 	streams  *streams.Service
+	tables   *tables.Service
 	services []*awsapi.Service
 	aws      *awsapi.Server
 	admin    atomic.Pointer[string]           // the token of the admin endpoints; nil refuses all

@@ -25,12 +25,14 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/kinesis"
+	"thalweg/internal/lease"
 	"thalweg/internal/limits"
 	"thalweg/internal/listen"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/meta"
 	"thalweg/internal/streams"
+	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
 )
 
@@ -58,6 +60,7 @@ func serverParts() []part {
 		{"metrics", startMetrics, nil},
 		{"catalog", startCatalog, nil},
 		{"streams", startStreams, nil},
+		{"tables", startTables, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
@@ -171,6 +174,19 @@ func startStreams(_ context.Context, s *Server) error {
 	return nil
 }
 
+// tablesPartition is where the tables are kept, beside the catalog's.
+func tablesPartition() log.PartitionID { return log.PartitionID{Index: 2} }
+
+// tablesShare is the part of the memory that tables may take.
+const tablesShare = 8
+
+func startTables(ctx context.Context, s *Server) error {
+	var err error
+	s.tables, err = tables.Open(ctx, tables.Options{Log: s.log, Partition: tablesPartition(), Clock: s.clock, Memory: s.budget,
+		MaxBytes: min(int64(s.cfg.Memory)/tablesShare, tables.MaxBytes)})
+	return err
+}
+
 func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
 
 // startDoors makes the services. Those without a door refuse every operation
@@ -178,6 +194,7 @@ func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(
 func startDoors(_ context.Context, s *Server) error {
 	s.services = []*awsapi.Service{
 		kinesis.New(s.streams).Service(),
+		lease.NewTables(s.tables).Service(),
 		firehose.NewService(firehose.Unimplemented{}),
 		kafka.NewService(kafka.Unimplemented{}),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),

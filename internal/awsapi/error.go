@@ -33,7 +33,8 @@ type Error struct {
 	Fields []Field
 }
 
-// Field is a member of an error's shape: a string, []string or [][]string.
+// Field is a member of an error's shape: a string, []string, [][]string, or a
+// function that writes the value.
 type Field struct {
 	Name  string
 	Value any
@@ -49,8 +50,8 @@ func NewFault(code, message string, status int) *Error {
 	return &Error{Code: code, Message: message, Status: status, Fault: ServerFault}
 }
 
-// With adds a member and returns e, which it changes. The value is a string,
-// []string or [][]string.
+// With adds a member and returns e, which it changes. The value is one that a
+// [Field] can have.
 func (e *Error) With(name string, value any) *Error {
 	e.Fields = append(e.Fields, Field{Name: name, Value: value})
 	return e
@@ -63,14 +64,14 @@ func (e *Error) Error() string {
 	return e.Code + ": " + e.Message
 }
 
-// encode writes the error as its service's clients read it: with its name as
-// __type in the JSON 1.1 and CBOR formats, with the members only in REST-JSON,
-// where a header has the name.
-func (e *Error) encode(enc codec.Encoder, withType bool) {
+// encode writes the error as its service's clients read it: with its name, as
+// typed, as __type in the JSON 1.1 and CBOR formats, with the members only, typed
+// "", in REST-JSON, where a header has the name.
+func (e *Error) encode(enc codec.Encoder, typed string) {
 	enc.BeginStruct()
-	if withType {
+	if typed != "" {
 		enc.Key("__type")
-		enc.String(e.Code)
+		enc.String(typed)
 	}
 	for _, f := range e.Fields {
 		enc.Key(f.Name)
@@ -95,6 +96,8 @@ func encodeField(enc codec.Encoder, v any) {
 		encodeList(enc, v)
 	case [][]string:
 		encodeList(enc, v)
+	case func(codec.Encoder):
+		v(enc)
 	default:
 		enc.String("")
 	}

@@ -142,5 +142,5 @@ func (e *Events) end(err error) {
 		failure = errInternal()
 	}
 	x.code = failure.Code
-	_ = e.Send(e.message("exception", ":exception-type", failure.Code, func(enc codec.Encoder) { failure.encode(enc, false) }))
+	_ = e.Send(e.message("exception", ":exception-type", failure.Code, func(enc codec.Encoder) { failure.encode(enc, "") }))
 }

@@ -213,10 +213,21 @@ func (x *exchange) fail(err error) {
 		x.write(status, nil)
 	default:
 		enc, written := x.encoder()
-		e.encode(enc, !x.format.rest)
+		e.encode(enc, x.typed(e))
 		x.out.b = written()
 		x.write(status, x.out.b)
 	}
+}
+
+// typed is the error's name as a document has it, "" where it has none.
+func (x *exchange) typed(e *Error) string {
+	switch {
+	case x.format.rest:
+		return ""
+	case x.route.service == nil:
+		return e.Code
+	}
+	return x.route.service.ErrorPrefix + e.Code
 }
 
 // appendXML writes an error as AWS does before it knows the service.

@@ -19,6 +19,8 @@ const (
 	// RESTJSON is a method and path for each operation, members in path, query
 	// and headers, and JSON in the body.
 	RESTJSON
+	// Query is a form with the operation in Action, answered in XML.
+	Query
 )
 
 // Codec is the format of one request and its answer.
@@ -139,6 +141,14 @@ type Service struct {
 	// TargetPrefix stands before the operation in X-Amz-Target (AWSJSON).
 	TargetPrefix string
 	Protocol     Protocol
+	// Version and XMLNamespace are set for a service that speaks Query, be it
+	// beside its Protocol: its API version and the name space of its answers.
+	Version, XMLNamespace string
+	// RPC is whether the service also speaks Smithy's RPC v2 with CBOR, under
+	// TargetPrefix.
+	RPC bool
+	// ErrorPrefix stands before an error's name in a document.
+	ErrorPrefix string
 	// MaxBody bounds a request's body, in bytes.
 	MaxBody int64
 	// Throttled and Invalid make the service's errors for an overloaded server and

@@ -48,8 +48,13 @@ func compatibility(root string, all []*api) ([]byte, error) {
 
 // section writes one service's table and known deviations.
 func (a *api) section(root string, b *bytes.Buffer) (done, partial int, err error) {
-	fmt.Fprintf(b, "\n## %s\n\n%s, API version %s. Refused operations answer `%s`.\n\n",
-		a.Package, a.model.Metadata.ServiceFullName, a.model.Metadata.APIVersion, a.Refusal)
+	fmt.Fprintf(b, "\n## %s\n\n%s, API version %s. ", a.Package, a.model.Metadata.ServiceFullName, a.model.Metadata.APIVersion)
+	if a.Only == nil {
+		fmt.Fprintf(b, "Refused operations answer `%s`.\n\n", a.Refusal)
+	} else {
+		b.WriteString("Only what client libraries of the streaming services call is served; every other\n" +
+			"operation is answered as one that does not exist.\n\n")
+	}
 	b.WriteString("| operation | status |\n|---|---|\n")
 	var deviations []string
 	for _, o := range a.ops {

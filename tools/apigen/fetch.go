@@ -40,6 +40,9 @@ func fetch(root, wheel string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if err := prune(m, s.Only); err != nil {
+			return fmt.Errorf("%s: %w", s.Model, err)
+		}
 		stripped, err := json.MarshalIndent(strip(m), "", " ")
 		if err != nil {
 			return fmt.Errorf("write %s: %w", s.Model, err)
@@ -63,7 +66,9 @@ const provenance = `# Where the models come from
 The files here are the facts of AWS's API models (names, shapes, members,
 constraints, errors, HTTP bindings) as shipped in the botocore package on PyPI,
 written by ` + "`go run ./tools/apigen fetch WHEEL`" + ` with the documentation text removed
-and the keys sorted.
+and the keys sorted. Of dynamodb, cloudwatch and sts only the operations that client
+libraries of the streaming services call are kept, with their shapes; the checksum
+is that of the whole model.
 
 - Package: ` + "`%s`" + `
 - SHA-256 of the package: ` + "`%s`" + `
@@ -119,6 +124,44 @@ func parseObject(name string, raw []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return m, nil
+}
+
+// prune leaves of a model the operations in only, and the shapes that they refer
+// to; nil is everything.
+func prune(m map[string]any, only []string) error {
+	if only == nil {
+		return nil
+	}
+	all, _ := m["operations"].(map[string]any)
+	shapes, _ := m["shapes"].(map[string]any)
+	operations, used := map[string]any{}, map[string]any{}
+	for _, name := range only {
+		if all[name] == nil {
+			return fmt.Errorf("no operation %s", name)
+		}
+		operations[name] = all[name]
+	}
+	var mark func(v any)
+	mark = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			name, isRef := v["shape"].(string)
+			if isRef && shapes[name] != nil && used[name] == nil {
+				used[name] = shapes[name]
+				mark(shapes[name])
+			}
+			for _, inner := range v {
+				mark(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				mark(inner)
+			}
+		}
+	}
+	mark(operations)
+	m["operations"], m["shapes"] = operations, used
+	return nil
 }
 
 // strip removes documentation text. A member or shape may be called

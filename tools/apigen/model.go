@@ -13,10 +13,12 @@ import (
 // model is a service-2.json file: only what the generator uses.
 type model struct {
 	Metadata struct {
-		APIVersion      string `json:"apiVersion"`
-		Protocol        string `json:"protocol"`
-		TargetPrefix    string `json:"targetPrefix"`
-		ServiceFullName string `json:"serviceFullName"`
+		APIVersion      string   `json:"apiVersion"`
+		Protocol        string   `json:"protocol"`
+		Protocols       []string `json:"protocols"`
+		TargetPrefix    string   `json:"targetPrefix"`
+		ServiceFullName string   `json:"serviceFullName"`
+		XMLNamespace    string   `json:"xmlNamespace"`
 	} `json:"metadata"`
 	Operations map[string]*operation `json:"operations"`
 	Shapes     map[string]*shape     `json:"shapes"`
@@ -162,8 +164,8 @@ func prepare(s service, m *model) (*api, error) {
 		service: s, model: m, rest: m.Metadata.Protocol == "rest-json",
 		names: map[string]string{}, inInput: map[string]bool{}, checked: map[string]bool{},
 	}
-	if !a.rest && m.Metadata.Protocol != "json" {
-		return nil, fmt.Errorf("%s: protocol %q", s.Model, m.Metadata.Protocol)
+	if p := m.Metadata.Protocol; !a.rest && p != "json" && p != "query" && p != "smithy-rpc-v2-cbor" {
+		return nil, fmt.Errorf("%s: protocol %q", s.Model, p)
 	}
 	used := map[string]string{}
 	claim := func(goName, shape string) error {

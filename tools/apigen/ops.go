@@ -11,7 +11,7 @@ func (a *api) opsFile() ([]byte, error) {
 	p := newPrinter()
 	p.use("context")
 	p.use("thalweg/internal/awsapi")
-	if a.model.Shapes[a.Refusal] == nil || !a.model.Shapes[a.Refusal].Exception {
+	if a.Only == nil && (a.model.Shapes[a.Refusal] == nil || !a.model.Shapes[a.Refusal].Exception) {
 		return nil, fmt.Errorf("%s: no error %s", a.Model, a.Refusal)
 	}
 	p.p("// Handler is the service's operations. Calls come from many goroutines at once.")
@@ -21,13 +21,8 @@ func (a *api) opsFile() ([]byte, error) {
 	}
 	p.p("}\n")
 
-	p.p("// Unimplemented refuses every operation with %s. A door embeds it\n// and has methods for what it does.", a.Refusal)
-	p.p("type Unimplemented struct{}\n")
-	p.p("var _ Handler = Unimplemented{}\n")
-	p.p("func refuse(op string) error {\nreturn New%s(op + \" is not implemented by this server.\")\n}\n", a.Refusal)
-	for _, o := range a.ops {
-		p.p("// %s refuses the operation.", o.Name)
-		p.p("func (Unimplemented) %s(context.Context, *%s) (*%s, error) {\nreturn nil, refuse(%q)\n}\n", o.Name, o.in.Name, o.out.Name, o.Name)
+	if a.Only == nil {
+		a.unimplemented(p)
 	}
 	if err := a.newService(p); err != nil {
 		return nil, err
@@ -38,15 +33,24 @@ func (a *api) opsFile() ([]byte, error) {
 	return p.source(a.Package, "")
 }
 
+// unimplemented writes the handler that refuses. A model in part has none: each
+// of the operations that were kept is there to be answered.
+func (a *api) unimplemented(p *printer) {
+	p.p("// Unimplemented refuses every operation with %s. A door embeds it\n// and has methods for what it does.", a.Refusal)
+	p.p("type Unimplemented struct{}\n")
+	p.p("var _ Handler = Unimplemented{}\n")
+	p.p("func refuse(op string) error {\nreturn New%s(op + \" is not implemented by this server.\")\n}\n", a.Refusal)
+	for _, o := range a.ops {
+		p.p("// %s refuses the operation.", o.Name)
+		p.p("func (Unimplemented) %s(context.Context, *%s) (*%s, error) {\nreturn nil, refuse(%q)\n}\n", o.Name, o.in.Name, o.out.Name, o.Name)
+	}
+}
+
 func (a *api) newService(p *printer) error {
 	p.p("// NewService returns the service's table of operations, answered by h.")
 	p.p("func NewService(h Handler) *awsapi.Service {\nreturn &awsapi.Service{")
 	p.p("Name: %q,\nSigningName: %q,\nHostPrefixes: []string{%s},", a.Package, a.SigningName, quoted(a.Hosts))
-	if a.rest {
-		p.p("Protocol: awsapi.RESTJSON,")
-	} else {
-		p.p("TargetPrefix: %q,\nProtocol: awsapi.AWSJSON,", a.model.Metadata.TargetPrefix)
-	}
+	a.protocols(p)
 	p.p("MaxBody: %d << 20,", a.MaxBodyMiB)
 	for _, e := range []struct{ field, code string }{{"Throttled", a.Throttled}, {"Invalid", a.Invalid}} {
 		if sh := a.model.Shapes[e.code]; sh != nil && sh.Exception {
@@ -72,6 +76,28 @@ func (a *api) newService(p *printer) error {
 	}
 	p.p("},\n}\n}\n")
 	return nil
+}
+
+// protocols writes how the service can be spoken to.
+func (a *api) protocols(p *printer) {
+	meta := a.model.Metadata
+	switch meta.Protocol {
+	case "rest-json":
+		p.p("Protocol: awsapi.RESTJSON,")
+	case "query":
+		p.p("Protocol: awsapi.Query,")
+	default:
+		p.p("TargetPrefix: %q,\nProtocol: awsapi.AWSJSON,", meta.TargetPrefix)
+	}
+	if slices.Contains(meta.Protocols, "query") {
+		p.p("Version: %q,\nXMLNamespace: %q,", meta.APIVersion, meta.XMLNamespace)
+	}
+	if slices.Contains(meta.Protocols, "smithy-rpc-v2-cbor") {
+		p.p("RPC: true,")
+	}
+	if a.ErrorPrefix != "" {
+		p.p("ErrorPrefix: %q,", a.ErrorPrefix)
+	}
 }
 
 // opLine returns an operation's entry in the table.
@@ -148,12 +174,12 @@ func (a *api) code(shapeName string) string {
 // errorsFile writes a constructor for every error of the model.
 func (a *api) errorsFile() ([]byte, error) {
 	p := newPrinter()
-	p.use("thalweg/internal/awsapi")
 	for _, name := range sortedKeys(a.model.Shapes) {
 		sh := a.model.Shapes[name]
 		if !sh.Exception {
 			continue
 		}
+		p.use("thalweg/internal/awsapi")
 		status := 400
 		if sh.Fault {
 			status = 500

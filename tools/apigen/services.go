@@ -26,6 +26,11 @@ type service struct {
 	Status map[string]int
 	// Resources are the members that name an input's resource, best first.
 	Resources []resource
+	// ErrorPrefix stands before an error's name in a JSON document.
+	ErrorPrefix string
+	// Only are the operations to keep of a model that is served in part; nil is
+	// all of them.
+	Only []string
 }
 
 // resource is a member that holds an ARN, or a name with what makes it one.
@@ -108,6 +113,31 @@ var services = []service{
 			{Member: "WorkerConfigurationArn"}, {Member: "ResourceArn"},
 		},
 	},
+	{
+		Package: "dynamodb", Model: "dynamodb", Door: "lease", SigningName: "dynamodb", Action: "dynamodb",
+		Hosts: []string{"dynamodb"}, MaxBodyMiB: 16,
+		Throttled: "ProvisionedThroughputExceededException", Invalid: "ValidationException",
+		Status:      map[string]int{"InternalServerError": 500},
+		Resources:   []resource{{Member: "ResourceArn"}, {Member: "TableName", Prefix: "table/"}},
+		ErrorPrefix: "com.amazonaws.dynamodb.v20120810#",
+		Only: []string{
+			"BatchGetItem", "BatchWriteItem", "CreateTable", "DeleteItem", "DeleteTable", "DescribeContinuousBackups", "DescribeTable",
+			"DescribeTimeToLive", "GetItem", "ListTables", "ListTagsOfResource", "PutItem", "Query", "Scan", "TagResource",
+			"TransactGetItems", "TransactWriteItems", "UntagResource", "UpdateContinuousBackups", "UpdateItem", "UpdateTable",
+		},
+	},
+	{
+		Package: "cloudwatch", Model: "cloudwatch", Door: "lease", SigningName: "monitoring", Action: "cloudwatch",
+		Hosts: []string{"monitoring"}, MaxBodyMiB: 2,
+		Throttled: "ThrottlingException", Invalid: "InvalidParameterValueException",
+		Only: []string{"PutMetricData"},
+	},
+	{
+		Package: "sts", Model: "sts", Door: "lease", SigningName: "sts", Action: "sts",
+		Hosts: []string{"sts"}, MaxBodyMiB: 1,
+		Throttled: "ThrottlingException", Invalid: "ValidationError",
+		Only: []string{"GetCallerIdentity"},
+	},
 }
 
 // videoResources: a video stream's ARN ends in its time of creation, which a
@@ -126,6 +156,8 @@ var goPatterns = map[string]struct{ Expr, Not string }{
 	`^(?=^\$)(?=^\S+$).*$`:                    {`\$\S*`, ``},
 	`[\u0001-\uFFFF]*`:                        {`[\x{1}-\x{FFFF}]*`, ``},
 	`[^\u0000-\u001F\u007F]*`:                 {`[^\x00-\x1F\x7F]*`, ``},
+	`[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`: {
+		`[\t\n\r -~\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+`, ``},
 	`jdbc:(redshift|postgresql)://((?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`: {
 		`jdbc:(redshift|postgresql)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`, ``},
 }

@@ -114,6 +114,10 @@ func (a *api) checkMap(p *printer, f field, sh *shape, use func(string) string) 
 	if !a.checked[sh.Value.Shape] {
 		return nil
 	}
+	if val.Type == "list" && a.model.Shapes[val.Member.Shape].Type == "structure" {
+		a.checkMapOfLists(p, f, sh, use)
+		return nil
+	}
 	if val.Type != "structure" {
 		return fmt.Errorf("constraints on a map of %s are not supported", val.Type)
 	}
@@ -121,6 +125,21 @@ func (a *api) checkMap(p *printer, f field, sh *shape, use func(string) string) 
 	p.p("for _, k := range codec.SortedKeys(x.%s) {\nif c.Full() {\nbreak\n}", f.Name)
 	p.p("c.EnterEntry(%q, string(k))\nv := x.%s[k]\nv.Validate(c)\nc.Leave()\n}", f.Check, f.Name)
 	return nil
+}
+
+// checkMapOfLists checks the length of every list in a map, and its items.
+func (a *api) checkMapOfLists(p *printer, f field, sh *shape, use func(string) string) {
+	val := a.model.Shapes[sh.Value.Shape]
+	p.use("thalweg/internal/awsapi/codec")
+	p.p("for _, k := range codec.SortedKeys(x.%s) {\nlist := x.%s[k]", f.Name, f.Name)
+	if constrained(val) {
+		p.p("validate.Count(c, %q+string(k)+\".member\", len(list), true, %q, %s)", f.Check+".", exported(val.Member.Shape), use(sh.Value.Shape))
+	}
+	if a.checked[val.Member.Shape] {
+		p.p("for i := range list {\nif c.Full() {\nbreak\n}")
+		p.p("c.EnterItem(%q+string(k)+\".member\", i)\nlist[i].Validate(c)\nc.Leave()\n}", f.Check+".")
+	}
+	p.p("}")
 }
 
 func ruleName(shapeName string) string { return "rule" + exported(shapeName) }
