@@ -25,7 +25,7 @@ var layers = []layer{
 	{"app", []string{"internal/app"}, []string{"*"}, true, ""},
 	{"cli", []string{"internal/cli"}, []string{
 		"internal/app", "internal/client", "internal/demo", "internal/config", "internal/identity", "internal/advise",
-		"internal/awsapi", "log", "internal/log/disk", "internal/vfs", "ground"}, true,
+		"internal/awsapi", "internal/kpl", "log", "internal/log/disk", "internal/vfs", "ground"}, true,
 		"the command line talks HTTP, or opens a data directory by itself (verify, backup, keys)"},
 	{"client", []string{"internal/client"}, []string{"internal/config", "ground"}, true,
 		"a client knows the wire only, so that what it shows is what users get"},
@@ -51,7 +51,7 @@ var layers = []layer{
 	{"awsapi/model", []string{"internal/awsapi/model"}, []string{
 		"internal/awsapi", "internal/awsapi/codec", "internal/awsapi/validate", "ground"}, false,
 		"generated models depend on the codecs only, never on each other"},
-	{"wire", []string{"internal/kwire", "internal/mkv", "internal/fmp4"}, []string{"ground"}, false,
+	{"wire", []string{"internal/kwire", "internal/mkv", "internal/fmp4", "internal/kpl"}, []string{"ground"}, false,
 		"containers and framing are pure functions on bytes"},
 	{"sigv4", []string{"internal/sigv4"}, []string{"ground"}, true,
 		"verifying a signature needs a request and a key, nothing else"},
@@ -224,6 +224,7 @@ var dependencies = []dependency{
 		"internal/log/batch", "internal/kwire", "internal/kafka", "internal/awsapi", "internal/delivery", "internal/client", "internal/cli",
 		"internal/demo"}, true, "bytes are packed and unpacked where a format says so, and nowhere else"},
 	{"github.com/segmentio/asm", []string{"internal/awsapi", "internal/kinesis", "internal/ids"}, true, "base64 of records only"},
+	{"google.golang.org/protobuf", []string{"internal/kpl"}, true, "its wire format is read where a format is protocol buffers"},
 	{"gopkg.in/yaml.v3", []string{"internal/config"}, true, "the configuration file is the only YAML"},
 	{"golang.org/x/sys", []string{"internal/vfs", "internal/cli"}, true, "system calls on files belong to vfs"},
 	{"golang.org/x/term", []string{"internal/cli", "internal/client", "internal/demo"}, false, "only the command line has a terminal"},

@@ -166,7 +166,7 @@ func list(root string) ([]string, error) {
 			return err
 		}
 		if d.IsDir() && rel != "." && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".ci" ||
-			slices.Contains([]string{"bin", "node_modules", "__pycache__"}, d.Name())) {
+			slices.Contains([]string{"bin", "node_modules", "target", "__pycache__"}, d.Name())) {
 			return filepath.SkipDir
 		}
 		if d.Type().IsRegular() {
