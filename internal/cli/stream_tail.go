@@ -1,21 +1,17 @@
 package cli
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -28,15 +24,18 @@ import (
 func (t *target) streamTail() *cobra.Command {
 	var from, shard string
 	var n int64
+	var raw bool
 	c := &cobra.Command{Use: "tail NAME", Short: "Print records as they arrive, one a line",
 		Long: `Print records as they arrive, one a line, those of one shard in order.
 A record that is not text on one line is printed as a JSON string, or as base64:
 and its bytes. With -o json each line is an object that also holds the shard, the
-sequence number, the partition key and the time of arrival.`,
+sequence number, the partition key and the time of arrival. A record in which the
+Kinesis Producer Library packed several is taken apart, unless --raw is given.`,
 		Example: "  thalweg stream tail arena --from trim-horizon -n 10 -o json", Args: exactly("a NAME")}
 	c.Flags().StringVar(&from, "from", "latest", "`PLACE` to begin at: trim-horizon, latest, a time (2006-01-02T15:04:05Z, -5m, Unix seconds) or a sequence number")
 	c.Flags().StringVar(&shard, "shard", "", "read this shard only, by `ID`")
 	c.Flags().Int64VarP(&n, "count", "n", 0, "end after this many records; 0 is never")
+	c.Flags().BoolVar(&raw, "raw", false, "print aggregated records as they are")
 	c.RunE = t.onStream(func(ctx context.Context, cl *client.Client, name string) error {
 		start, only, err := parseStart(from, t.env.Clock.Now())
 		if err != nil {
@@ -45,7 +44,7 @@ sequence number, the partition key and the time of arrival.`,
 		if only != "" && shard != "" && only != shard {
 			return usagef("", "that sequence number is of %s, not of %s", only, shard)
 		}
-		return t.tail(ctx, cl, name, start, cmp.Or(shard, only), n)
+		return t.tail(ctx, cl, name, start, cmp.Or(shard, only), n, raw)
 	})
 	return c
 }
@@ -89,7 +88,7 @@ func shardOf(seq string) (string, bool) {
 
 var errEnough = errors.New("enough")
 
-func (t *target) tail(ctx context.Context, c *client.Client, name string, start client.Start, only string, n int64) error {
+func (t *target) tail(ctx context.Context, c *client.Client, name string, start client.Start, only string, n int64, raw bool) error {
 	shards, err := c.ListAllShards(ctx, name)
 	if err != nil {
 		return err
@@ -99,7 +98,7 @@ func (t *target) tail(ctx context.Context, c *client.Client, name string, start 
 			return &failure{msg: "stream " + name + " has no shard " + only, hint: "see " + t.env.program() + " stream describe " + name}
 		}
 	}
-	out := &printer{out: t.env.Stdout, json: t.out == formatJSON, left: n, bounded: n > 0}
+	out := &printer{out: bufio.NewWriter(t.env.Stdout), json: t.out == formatJSON, raw: raw, ranges: rangesOf(shards), left: n, bounded: n > 0}
 	g := lifecycle.NewGroup(ctx)
 	var readers sync.WaitGroup
 	for _, s := range shards {
@@ -122,75 +121,4 @@ func (t *target) tail(ctx context.Context, c *client.Client, name string, start 
 		return nil
 	}
 	return err
-}
-
-// printer prints pages of several shards, record by record.
-type printer struct {
-	mu      sync.Mutex
-	out     io.Writer
-	json    bool
-	bounded bool
-	left    int64 // when bounded
-}
-
-type tailRecord struct {
-	Shard    string    `json:"shard"`
-	Sequence string    `json:"sequence_number"`
-	Key      string    `json:"partition_key"`
-	Arrival  time.Time `json:"arrival"`
-	// Data is set for text, DataBase64 for anything else.
-	Data       *string `json:"data,omitempty"`
-	DataBase64 *string `json:"data_base64,omitempty"`
-}
-
-func (p *printer) page(page client.Page) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var b bytes.Buffer
-	for _, r := range page.Records {
-		if p.bounded && p.left == 0 {
-			break
-		}
-		p.left--
-		if err := p.record(&b, page.ShardID, r); err != nil {
-			return err
-		}
-	}
-	if _, err := p.out.Write(b.Bytes()); err != nil {
-		return err
-	}
-	if p.bounded && p.left == 0 {
-		return errEnough
-	}
-	return nil
-}
-
-func (p *printer) record(b *bytes.Buffer, shard string, r types.Record) error {
-	if !p.json {
-		b.WriteString(dataLine(r.Data))
-		b.WriteByte('\n')
-		return nil
-	}
-	t := tailRecord{Shard: shard, Sequence: aws.ToString(r.SequenceNumber), Key: aws.ToString(r.PartitionKey),
-		Arrival: aws.ToTime(r.ApproximateArrivalTimestamp).UTC()}
-	if utf8.Valid(r.Data) {
-		t.Data = aws.String(string(r.Data))
-	} else {
-		t.DataBase64 = aws.String(base64.StdEncoding.EncodeToString(r.Data))
-	}
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(t)
-}
-
-// dataLine returns a record's data as one line that is safe to print.
-func dataLine(data []byte) string {
-	text := strings.TrimSuffix(string(data), "\n")
-	switch {
-	case !utf8.ValidString(text):
-		return "base64:" + base64.StdEncoding.EncodeToString(data)
-	case strings.ContainsFunc(text, func(r rune) bool { return (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) }):
-		return strconv.Quote(text)
-	}
-	return text
 }
