@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The real clients under tests/py (boto3, AWS CLI), tests/js (JavaScript SDK) and
-# tests/go (aws-sdk-go-v2, through kill -9) against the real binary, bin/thalweg
-# or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
+# The real clients under tests/py (boto3, AWS CLI), tests/js (JavaScript SDK),
+# tests/java (Kinesis Producer Library) and tests/go (aws-sdk-go-v2, through
+# kill -9) against the real binary, bin/thalweg or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
 # this fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,6 +27,8 @@ need() {
 
 need python3 python3 python3-venv
 need node nodejs npm
+need javac openjdk-17-jdk-headless
+need mvn maven
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
 THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
@@ -44,6 +46,8 @@ if ! cmp -s tests/py/requirements.txt "$venv/installed.txt"; then
   cp tests/py/requirements.txt "$venv/installed.txt"
 fi
 (cd tests/js && try npm ci --silent --no-audit --no-fund)
+rm -rf tests/java/*/target/surefire-reports
+(cd tests/java && try mvn -B -q test -DskipTests)
 
 code=0
 echo "boto3 and AWS CLI:"
@@ -51,7 +55,9 @@ echo "boto3 and AWS CLI:"
 echo "JavaScript SDK, HTTP/2:"
 (cd tests/js && node --test --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=junit --test-reporter-destination="$results/js.xml") || code=1
+echo "Java clients:"
+(cd tests/java && mvn -B -q -o --fail-at-end test) || code=1
 echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" "$results/go" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" || code=1
 exit $code
