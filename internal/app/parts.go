@@ -214,7 +214,7 @@ func startAWS(_ context.Context, s *Server) error {
 		mode = identity.Strict
 	}
 	auth := identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
-		Account: string(s.cfg.Account), Region: string(s.cfg.Region)})
+		Account: string(s.cfg.Account), Region: string(s.cfg.Region), Policies: s.streams})
 	var err error
 	s.aws, err = awsapi.NewServer(awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
 		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics})

@@ -93,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{srv: s, w: w, r: r, mem: lease{budget: s.cfg.Budget}}
 	x.ids = ids.NewRequest()
 	x.call.caller.RequestID = x.ids[:ids.RequestIDLen]
-	x.call.caller.SourceIP = hostOf(r.RemoteAddr)
+	x.call.caller.SourceIP, x.call.caller.Secure = hostOf(r.RemoteAddr), r.TLS != nil
 	x.call.x = x
 	defer x.finish()
 	defer func() {
@@ -199,7 +199,7 @@ func (x *exchange) authenticate(svc *Service, op *Op) error {
 	if err != nil {
 		return err
 	}
-	who.RequestID, who.SourceIP, who.Service = x.call.caller.RequestID, x.call.caller.SourceIP, svc.Name
+	who.RequestID, who.SourceIP, who.Secure, who.Service = x.call.caller.RequestID, x.call.caller.SourceIP, x.call.caller.Secure, svc.Name
 	x.call.caller, x.call.auth, x.call.action = who, x.srv.cfg.Auth, op.Action
 	return nil
 }

@@ -74,6 +74,8 @@ type Resource struct {
 	State State             `json:"state"`
 	Until int64             `json:"until,omitempty"`
 	Tags  map[string]string `json:"tags,omitempty"`
+	// Policy is the text of the resource policy; "" is none.
+	Policy string `json:"policy,omitempty"`
 	// Stream is set when Kind is KindStream.
 	Stream *Stream `json:"stream,omitempty"`
 	// Consumer is set when Kind is KindConsumer.

@@ -47,7 +47,7 @@ func key(name string) catalog.Key {
 func resource(name string, number uint64) *catalog.Resource {
 	return &catalog.Resource{
 		Key: key(name), ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/" + name, Created: 1_700_000_000_123,
-		State: catalog.Creating, Until: 5, Tags: map[string]string{"a": "1", "b": ""},
+		State: catalog.Creating, Until: 5, Tags: map[string]string{"a": "1", "b": ""}, Policy: "{}",
 		Stream: &catalog.Stream{
 			Number: number, Generation: 1, Mode: catalog.OnDemand, RetentionHours: 24, TrimBefore: 7, MaxRecordKiB: 1024,
 			AutoDistribution: true, WarmMiBps: 6, Keyless: true, KeyID: "alias/k", ShardMetrics: []string{"IncomingBytes"},

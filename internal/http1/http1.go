@@ -19,6 +19,7 @@ package http1
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -168,6 +169,10 @@ func (c *conn) loop(ctx context.Context) (moved bool) {
 	c.resp.c = c
 	c.resp.header = make(http.Header, 8)
 	base := (&http.Request{}).WithContext(ctx)
+	if tc, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := tc.ConnectionState()
+		base.TLS = &state
+	}
 	remote := c.nc.RemoteAddr().String()
 	for {
 		verdict := c.readHead()

@@ -11,8 +11,11 @@
 // root key under which their secrets, and whatever else must not be read or
 // forged, are sealed. Nothing here prints or logs a secret: [Secret] cannot.
 //
-// What it does not do yet: policies, roles and session tokens. [Decide] is where
-// policies come in.
+// The decision: a principal may do everything in its own account unless a
+// resource policy there denies it, and in another account only what a resource
+// policy allows (package policy). It is the same in both modes.
+//
+// What it does not do yet: policies of users, roles and session tokens.
 package identity
 
 import (
@@ -22,6 +25,7 @@ import (
 	"thalweg/internal/arn"
 	"thalweg/internal/awsapi"
 	"thalweg/internal/clock"
+	"thalweg/internal/identity/policy"
 	"thalweg/internal/sigv4"
 )
 
@@ -48,6 +52,8 @@ type Config struct {
 	Account string
 	// Region is that of an open request whose credentials name none.
 	Region string
+	// Policies are those of resources.
+	Policies Policies
 }
 
 // Authority authenticates and authorises AWS requests. It is safe for
@@ -55,6 +61,7 @@ type Config struct {
 type Authority struct {
 	cfg      Config
 	verifier *sigv4.Verifier
+	policies policies
 }
 
 var _ awsapi.Auth = (*Authority)(nil)
@@ -120,28 +127,43 @@ func (u *Authority) believe(r *http.Request, a *sigv4.Auth, service string) (aws
 // Authorize says whether the caller may do the action ("kinesis:PutRecord") to
 // the resource, an ARN or "*" where the request names none.
 func (u *Authority) Authorize(c awsapi.Caller, action, resource string) *awsapi.Error {
-	if Decide(c.PrincipalARN, c.Account, action, resource) {
+	name, named := arn.Parse(resource)
+	says, owner := policy.Silent, ""
+	switch {
+	case named:
+		says, owner = u.ask(c, action, resource, name), name.Account
+	case resource == "*": // what a request without a resource reaches
+		owner = c.Account
+	}
+	if decide(c, action, owner, says) {
 		return nil
+	}
+	why := " because no resource-based policy allows the " + action + " action"
+	if says == policy.Deny {
+		why = " with an explicit deny in a resource-based policy"
 	}
 	service, _, _ := strings.Cut(action, ":")
 	return wireError(&sigv4.Error{Code: sigv4.AccessDenied, Message: "User: " + c.PrincipalARN +
-		" is not authorized to perform: " + action + " on resource: " + resource +
-		" because no resource-based policy allows the " + action + " action"}, service)
+		" is not authorized to perform: " + action + " on resource: " + resource + why}, service)
 }
 
-// Decide reports whether a principal of an account may do an action to a
-// resource. A principal may do everything in its own account and nothing
-// elsewhere; "*" stands for what a request without a resource reaches, which is
-// its own account. What cannot be understood is denied.
-func Decide(principal, account, action, resource string) bool {
-	if principal == "" || !IsAccount(account) || action == "" {
+// decide reports whether a caller may do an action to a resource of an account,
+// "" for one that cannot be told, whose policy says what it says.
+//
+// The policies themselves are the owner's alone, and its root user's whatever
+// they say: who locks everybody out can still take the lock off.
+func decide(c awsapi.Caller, action, owner string, says policy.Effect) bool {
+	if c.PrincipalARN == "" || !IsAccount(c.Account) || action == "" || owner == "" {
 		return false
 	}
-	if resource == "*" {
+	ofPolicies := strings.HasSuffix(action, "ResourcePolicy")
+	switch {
+	case c.Account != owner:
+		return says == policy.Allow && !ofPolicies
+	case ofPolicies && c.PrincipalARN == PrincipalARN(owner, Root):
 		return true
 	}
-	a, ok := arn.Parse(resource)
-	return ok && a.Account == account
+	return says != policy.Deny
 }
 
 // Root is the user name that stands for an account's root user.

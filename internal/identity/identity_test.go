@@ -308,6 +308,7 @@ func TestStrictMode(t *testing.T) {
 
 func TestDecide(t *testing.T) {
 	const me = "arn:aws:iam::111111111111:user/alice"
+	u := New(Config{Clock: clock.NewManual(start), Keys: &Keys{}})
 	for _, c := range []struct {
 		principal, account, action, resource string
 		want                                 bool
@@ -326,11 +327,11 @@ func TestDecide(t *testing.T) {
 		{me, "", "kinesis:PutRecord", "arn:aws:kinesis:us-east-1::stream/s", false},
 		{"", accountA, "kinesis:PutRecord", "*", false},
 	} {
-		if got := Decide(c.principal, c.account, c.action, c.resource); got != c.want {
+		err := u.Authorize(awsapi.Caller{PrincipalARN: c.principal, Account: c.account}, c.action, c.resource)
+		if got := err == nil; got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
-	u := New(Config{Clock: clock.NewManual(start), Keys: &Keys{}})
 	if err := u.Authorize(awsapi.Caller{}, "kinesis:PutRecord", "*"); err == nil {
 		t.Error("nobody is allowed")
 	}

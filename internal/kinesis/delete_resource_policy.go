@@ -1,0 +1,24 @@
+package kinesis
+
+import (
+	"context"
+
+	model "thalweg/internal/awsapi/model/kinesis"
+)
+
+// DeleteResourcePolicy
+//
+// Takes the policy off a stream.
+//
+// Errors: ResourceNotFound for a stream, and for one without a policy;
+// ResourceInUse while the stream is not ACTIVE; InvalidArgument; AccessDenied.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DeleteResourcePolicy.html
+//
+// Status: partial: streams only, until there are consumers
+func (d *Door) DeleteResourcePolicy(ctx context.Context, in *model.DeleteResourcePolicyInput) (*model.DeleteResourcePolicyOutput, error) {
+	a, err := parseStreamARN(in.ResourceARN.V)
+	if err != nil {
+		return nil, err
+	}
+	return nil, wireError(d.streams.DeletePolicy(ctx, a.scope, a.name))
+}
