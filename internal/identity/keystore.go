@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"thalweg/internal/errs"
@@ -32,11 +33,17 @@ const (
 // version, the key (64 hexadecimal digits), and the first 16 hexadecimal digits
 // of the key's SHA-256. A file that does not check is never replaced.
 func OpenKeystore(fsys vfs.FS, dir string) (*Keystore, error) {
-	const op = "open keystore"
-	data, err := vfs.ReadFile(fsys, dir+"/"+keystoreFile, 4096)
+	k, err := ReadKeystore(fsys, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return createKeystore(fsys, dir)
 	}
+	return k, err
+}
+
+// ReadKeystore is OpenKeystore where there must be one: fs.ErrNotExist otherwise.
+func ReadKeystore(fsys vfs.FS, dir string) (*Keystore, error) {
+	const op = "open keystore"
+	data, err := vfs.ReadFile(fsys, dir+"/"+keystoreFile, 4096)
 	if err != nil {
 		return nil, errs.Wrap(errs.KindOf(err), op, err)
 	}
@@ -100,6 +107,13 @@ func (k *Keystore) AEAD(purpose string) (cipher.AEAD, error) {
 		return nil, errs.Wrap(errs.Internal, "derive key", err)
 	}
 	return newXAES(key)
+}
+
+// Cipher returns the cipher for the batches that the log seals with a key, which
+// it knows by its number. Numbers have independent keys, and every number has
+// one.
+func (k *Keystore) Cipher(key uint32) (cipher.AEAD, error) {
+	return k.AEAD("log key " + strconv.FormatUint(uint64(key), 10))
 }
 
 // Secret returns 32 bytes that are always the same for one purpose, such as

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"thalweg/internal/errs"
@@ -50,6 +51,32 @@ func TestXAESVectors(t *testing.T) {
 	}
 }
 
+// TestXAESShared seals and opens under more nonces than are kept at hand, from
+// several goroutines: each gets the key that its nonce selects.
+func TestXAESShared(t *testing.T) {
+	shared, err := NewKeystore().AEAD("shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 400 {
+				nonce := make([]byte, 24)
+				nonce[0], nonce[1], nonce[23] = byte(i%11), byte(i%3), byte(g)
+				text := fmt.Sprint(g, i)
+				sealed := shared.Seal(nil, nonce, []byte(text), nil)
+				fresh := &xaes{block: shared.(*xaes).block, k1: shared.(*xaes).k1}
+				back, err := fresh.Open(nil, nonce, sealed, nil)
+				if err != nil || string(back) != text {
+					t.Errorf("nonce %x: %q, %v", nonce, back, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestKeystore(t *testing.T) {
 	m := vfs.NewMem(1)
 	if err := m.MkdirAll("data", 0o700); err != nil {
@@ -79,6 +106,26 @@ func TestKeystore(t *testing.T) {
 	}
 	if seal(first, "a") == seal(first, "b") || seal(first, "a") == seal(NewKeystore(), "a") {
 		t.Error("two purposes, or two keystores, share a key")
+	}
+	one, err := first.Cipher(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := one.Seal(nil, nonce, []byte("x"), nil)
+	for key, k := range map[uint32]*Keystore{1: again, 2: first, 11: first, 1 << 31: first} {
+		c, err := k.Cipher(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Open(nil, nonce, sealed, nil); (err == nil) != (key == 1) {
+			t.Errorf("key %d opens what key 1 sealed: %v", key, err)
+		}
+	}
+	if _, err := ReadKeystore(m, "data"); err != nil {
+		t.Error(err)
+	}
+	if _, err := ReadKeystore(m, "nowhere"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a keystore that is not there: %v", err)
 	}
 	if _, err := first.AEAD(""); err == nil {
 		t.Error("a key without a purpose")

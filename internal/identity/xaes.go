@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
+	"sync/atomic"
 
 	"thalweg/internal/invariants"
 )
@@ -15,6 +16,15 @@ import (
 type xaes struct {
 	block cipher.Block
 	k1    [aes.BlockSize]byte // CMAC subkey
+	// recent are some of the keys that were selected last: nonces with the same
+	// first half, such as those of one opening of a log, share one.
+	recent [4]atomic.Pointer[selected]
+}
+
+// selected is the AES-GCM that the first half of a nonce selects.
+type selected struct {
+	half [12]byte
+	gcm  cipher.AEAD
 }
 
 const (
@@ -46,6 +56,10 @@ func (x *xaes) Overhead() int  { return xaesOverhead }
 // gcm returns the AES-GCM that the first 12 bytes of nonce select. Key and block
 // sizes are constant, so that neither constructor can fail.
 func (x *xaes) gcm(nonce []byte) cipher.AEAD {
+	slot := &x.recent[nonce[0]%byte(len(x.recent))]
+	if s := slot.Load(); s != nil && s.half == [12]byte(nonce) {
+		return s.gcm
+	}
 	var key [2 * aes.BlockSize]byte
 	for i := range 2 {
 		m := key[i*aes.BlockSize : (i+1)*aes.BlockSize]
@@ -60,6 +74,7 @@ func (x *xaes) gcm(nonce []byte) cipher.AEAD {
 	invariants.Check(err == nil, "aes with a key of %d bytes: %v", len(key), err)
 	g, err := cipher.NewGCM(block)
 	invariants.Check(err == nil, "gcm over aes: %v", err)
+	slot.Store(&selected{half: [12]byte(nonce), gcm: g})
 	return g
 }
 
