@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"thalweg/internal/errs"
+	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
 )
@@ -39,11 +40,15 @@ func (s *Server) Backup(ctx context.Context, dest string) error {
 
 // Restore makes a data directory of a backup. dest must be empty or absent.
 func Restore(fsys vfs.FS, backup, dest string) error {
-	if _, err := fsys.Stat(backup + "/" + sideFiles()[0]); err != nil {
+	keys, err := identity.ReadKeystore(fsys, backup)
+	if errors.Is(err, fs.ErrNotExist) {
 		return &errs.Error{Kind: errs.Corrupt, Op: "restore " + backup, Msg: "the backup has no keystore, it was not finished",
 			Hint: "use another backup", Err: err}
 	}
-	if err := disk.Restore(fsys, backup, dest); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := disk.Restore(fsys, backup, dest, keys); err != nil {
 		return err
 	}
 	return copySideFiles(fsys, backup, dest)

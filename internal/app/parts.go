@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -84,7 +85,7 @@ func startClock(_ context.Context, s *Server) error {
 
 func startLog(ctx context.Context, s *Server) error {
 	dir := s.dir()
-	o := disk.Options{Clock: s.clock, Durability: log.Durable, MaxDisk: int64(s.cfg.MaxDisk), Logger: s.logger}
+	o := disk.Options{Clock: s.clock, Durability: log.Durable, MaxDisk: int64(s.cfg.MaxDisk), Logger: s.logger, Keys: logKeys{s}}
 	memory := int64(s.cfg.Memory)
 	if s.cfg.Ephemeral {
 		s.fs = vfs.NewEphemeral()
@@ -133,6 +134,12 @@ func startKeystore(_ context.Context, s *Server) error {
 	s.keystore, err = identity.OpenKeystore(s.fs, s.dir())
 	return err
 }
+
+// logKeys are the keys of the log. It asks for none before the keystore is open:
+// what is read until then is not encrypted.
+type logKeys struct{ s *Server }
+
+func (k logKeys) Cipher(key uint32) (cipher.AEAD, error) { return k.s.keystore.Cipher(key) }
 
 // keysPartition is where the access keys are kept, beside the catalog's.
 func keysPartition() log.PartitionID { return log.PartitionID{Index: 1} }

@@ -12,6 +12,7 @@ import (
 
 	"thalweg/internal/app"
 	"thalweg/internal/config"
+	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
 )
@@ -50,6 +51,8 @@ type verifyResult struct {
 	Partitions int      `json:"partitions"`
 	Files      int      `json:"files"`
 	Frames     int64    `json:"frames"`
+	Sealed     int64    `json:"encrypted_frames"`
+	Opened     int64    `json:"decrypted_frames"`
 	Bytes      int64    `json:"bytes"`
 	Cuts       []string `json:"torn_ends"`
 	Damage     []string `json:"damage"`
@@ -58,7 +61,8 @@ type verifyResult struct {
 func (e Env) verifyCmd() *cobra.Command {
 	c := &cobra.Command{Use: "verify DIR", Short: "Read and check everything in a data directory",
 		Long: `Read and check everything in a data directory that no server has open. Nothing is
-changed or removed. Damage is named by file, byte range and offsets, and is exit
+changed or removed. What is encrypted is opened with the directory's keystore; where
+there is none, its checksums are checked alone. Damage is named by file, byte range and offsets, and is exit
 code 1. A torn end is what a crash left of a write that was never acknowledged; the
 next start drops it.`,
 		Example: "  thalweg verify ./data", Args: exactly("a DIR")}
@@ -71,12 +75,19 @@ next start drops it.`,
 		if _, err := os.Stat(dir); err != nil {
 			return &failure{msg: "there is no data directory " + dir}
 		}
-		report, err := disk.Verify(vfs.OS{}, dir)
+		var keys disk.Keys // a nil interface where there is no keystore
+		store, err := identity.ReadKeystore(vfs.OS{}, dir)
+		if err == nil {
+			keys = store
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		report, err := disk.Verify(vfs.OS{}, dir, keys)
 		if err != nil {
 			return err
 		}
 		r := verifyResult{Dir: dir, OK: report.OK(), Clean: report.Clean, Format: report.Version, Partitions: report.Partitions,
-			Files: report.Files, Frames: report.Frames, Bytes: report.Bytes, Cuts: []string{}, Damage: []string{}}
+			Files: report.Files, Frames: report.Frames, Bytes: report.Bytes, Sealed: report.Sealed, Opened: report.Opened, Cuts: []string{}, Damage: []string{}}
 		for _, cut := range report.Cuts {
 			r.Cuts = append(r.Cuts, cut.String())
 		}
@@ -85,6 +96,9 @@ next start drops it.`,
 		}
 		err = e.print(*out, r, func(w *tabwriter.Writer) {
 			row(w, fmt.Sprintf("read %s in %s of %s: %s", sizeText(r.Bytes), plural(int(r.Frames), "frame"), plural(r.Files, "file"), plural(r.Partitions, "partition")))
+			if r.Sealed > 0 {
+				row(w, fmt.Sprintf("encrypted: %s, of which %d open with the keys of the keystore", plural(int(r.Sealed), "frame"), r.Opened))
+			}
 			for _, t := range r.Cuts {
 				row(w, "torn end, not acknowledged: "+t)
 			}

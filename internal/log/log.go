@@ -72,9 +72,13 @@ const (
 type Config struct {
 	// MaxAge is how long a record is kept after arrival; 0 is for ever.
 	MaxAge time.Duration
-	// MaxBytes is how much is kept, oldest first to go; 0 is without bound.
+	// MaxBytes is how much is kept, in bytes of batches as they are stored, oldest
+	// first to go; 0 is without bound.
 	MaxBytes int64
-	// KeyID is the encryption key for batches from now on; 0 is none.
+	// KeyID is the key under which batches are encrypted from now on, wherever they
+	// are stored; 0 is none. Batches there already stay as they are. A log without
+	// that key refuses the entry. Control batches, which hold nothing of a client's,
+	// are not encrypted.
 	KeyID uint32
 }
 
@@ -126,6 +130,9 @@ type Result struct {
 	Offset int64
 	// Arrival (Data) is the batch's arrival, Unix milliseconds.
 	Arrival int64
+	// KeyID (Data) is the key under which the batch was encrypted, 0 if it was not
+	// or is a duplicate.
+	KeyID uint32
 	// Epoch (Fence) is the new writer epoch.
 	Epoch uint32
 	// Duplicate (Data) tells that an idempotent producer had this batch
@@ -152,7 +159,8 @@ type Log interface {
 	// batch bytes (at least one batch if there is any), all below the durable
 	// end. It never blocks on a writer. At the end it returns no batches. The
 	// caller releases the result. Errors: ErrNotFound, ErrOutOfRange (the
-	// returned Start and End are then set), a Corrupt error that names the range.
+	// returned Start and End are then set), a Corrupt error that names the range, an
+	// Unsupported one that names a key which is not there.
 	Read(p PartitionID, offset int64, maxBytes int, isolation Isolation) (Batches, error)
 
 	// Watch returns a waiter that fires once as soon as, summed over the
@@ -201,7 +209,10 @@ type Batch struct {
 	Base    int64 // offset of its first record
 	Count   int32 // records by offset: lastOffsetDelta + 1
 	Arrival int64 // Unix ms
-	Bytes   []byte
+	// KeyID is the key under which it is stored encrypted, 0 if it is not. Bytes are
+	// never encrypted.
+	KeyID uint32
+	Bytes []byte
 }
 
 // Batches is what a Read found. Release it exactly once; the zero value may be

@@ -37,15 +37,16 @@ type exhibit struct {
 }
 
 // build makes a directory with a closed segment of at least 64 KiB that holds 20
-// batches, its index, a pack, and more than 64 KiB of WAL that is nowhere else.
-func build(t *testing.T) *exhibit {
+// batches, its index, a pack, and more than 64 KiB of WAL that is nowhere else. All
+// of it is stored under key, 0 for none.
+func build(t *testing.T, key uint32) *exhibit {
 	m := newMachine(vfs.NewMem(1), 1, epoch, log.Durable)
 	m.opts.WALFileBytes, m.opts.SegmentBytes, m.opts.FlushBytes = 1<<20, 64<<10, 16<<10
 	m.opts.IndexBytes, m.opts.CheckpointBytes = 8<<10, 1<<30
 	m.open()
 	ids := []log.PartitionID{{Stream: 1}, {Stream: 2}, {Stream: 3}}
 	for _, id := range append(ids, meta) {
-		m.append(log.Request{Entries: []log.Entry{{Kind: log.Create, Partition: id}}})
+		m.append(log.Request{Entries: []log.Entry{{Kind: log.Create, Partition: id, Config: log.Config{KeyID: key}}}})
 	}
 	put := func(id log.PartitionID, size int) {
 		m.clock.Advance(1e6)
@@ -139,10 +140,15 @@ type region struct {
 // TestFlips flips bits of every kind of file, one at a time. Each flip must be
 // reported; and none may change what a reader gets without an error, or cost more
 // than the last round, which nothing yet vouches for.
-func TestFlips(t *testing.T) {
+func TestFlips(t *testing.T) { flipFiles(t, 0, "flips") }
+
+// TestFlipsEncrypted does the same to a directory whose batches are encrypted.
+func TestFlipsEncrypted(t *testing.T) { flipFiles(t, 1, "flips-encrypted") }
+
+func flipFiles(t *testing.T, key uint32, evidence string) {
 	exhibits := make([]*exhibit, min(runtime.GOMAXPROCS(0), 4))
 	for i := range exhibits {
-		exhibits[i] = build(t)
+		exhibits[i] = build(t, key)
 	}
 	x := exhibits[0]
 	size := func(name string) int64 { return end(t, x.fs, name) }
@@ -159,7 +165,7 @@ func TestFlips(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { flipped[c.name] = flipAll(t, exhibits, c) })
 	}
 	if !t.Failed() {
-		harness.Evidence(t, "flips", map[string]any{"seed": *flagSeed, "bits": flipped, "unreported": 0, "acknowledged_lost_silently": 0})
+		harness.Evidence(t, evidence, map[string]any{"seed": *flagSeed, "bits": flipped, "unreported": 0, "acknowledged_lost_silently": 0})
 	}
 }
 
@@ -215,7 +221,7 @@ func (x *exhibit) flip(c region, at int64, bit uint) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, toggle()) }()
-	report, verr := disk.Verify(x.fs, dataDir)
+	report, verr := disk.Verify(x.fs, dataDir, keys{})
 	if verr == nil && report.OK() && len(report.Cuts) == 0 {
 		return errors.New("verify reports nothing")
 	}
@@ -243,7 +249,7 @@ func (x *exhibit) openWritable(lastRound bool) error {
 		}
 		return nil
 	})
-	l, err := disk.Open(context.Background(), disk.Options{FS: fsys, Dir: dataDir, Clock: x.clock, Manual: true})
+	l, err := disk.Open(context.Background(), disk.Options{FS: fsys, Dir: dataDir, Clock: x.clock, Manual: true, Keys: keys{}})
 	if err == nil {
 		writable := l.State().Writable
 		if err = l.Close(context.Background()); err == nil && writable {
@@ -269,7 +275,7 @@ func (x *exhibit) openWritable(lastRound bool) error {
 func (x *exhibit) read(fsys vfs.FS, readOnly, lastRound bool) (lost int, err error) {
 	var told int
 	l, err := disk.Open(context.Background(), disk.Options{
-		FS: fsys, Dir: dataDir, Clock: x.clock, Manual: true, ReadOnly: readOnly,
+		FS: fsys, Dir: dataDir, Clock: x.clock, Manual: true, ReadOnly: readOnly, Keys: keys{},
 		Events: disk.Events{Damaged: func(disk.Damage) { told++ }},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package crash
 import (
 	"bytes"
 	"context"
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,10 +12,13 @@ import (
 	"math/rand/v2"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/log/disk"
@@ -98,9 +102,16 @@ func (m *machine) options() disk.Options {
 		SyncBytes: kib(4, 16), IndexBytes: kib(1, 4), ManifestBytes: kib(1, 4), TailBytes: kib(8, 64),
 		PackRuns: 2 + m.rng.IntN(4), OpenFiles: 3 + m.rng.IntN(6), RetentionEvery: time.Second,
 		MaxBatchBytes: 64 << 10, MaxRequestBytes: 128 << 10,
-		Entropy: entropy{m.rng},
+		Entropy: entropy{m.rng}, Keys: keys{},
 	}
 }
+
+// keys are those of encrypted partitions.
+type keys struct{}
+
+var keystore = sync.OnceValue(identity.NewKeystore)
+
+func (keys) Cipher(key uint32) (cipher.AEAD, error) { return keystore().Cipher(key) }
 
 // entropy makes a random source a reader.
 type entropy struct{ r *rand.Rand }
@@ -164,9 +175,42 @@ func (m *machine) verify() {
 	if _, err := m.fs.Stat(dataDir + "/FORMAT"); errors.Is(err, fs.ErrNotExist) {
 		return // not made yet
 	}
-	r, err := disk.Verify(m.fs.Kill(), dataDir)
+	r, err := disk.Verify(m.fs.Kill(), dataDir, keys{})
 	if err != nil || !r.OK() {
 		m.fail("verify: %v, %v", err, r.Damage)
+		return
+	}
+	if r.Opened != r.Sealed {
+		m.fail("verify: of %d encrypted frames %d open", r.Sealed, r.Opened)
+	}
+	m.searchDisk()
+}
+
+// searchDisk looks for a few batches in every file: what is encrypted is nowhere.
+func (m *machine) searchDisk() {
+	var disk []byte
+	for _, dir := range []string{dataDir, dataDir + "/wal", dataDir + "/seg"} {
+		names, _ := m.fs.ReadDir(dir)
+		for _, name := range names {
+			b, err := vfs.ReadFile(m.fs, dir+"/"+name, 1<<30)
+			if err == nil {
+				disk = append(disk, b...)
+			}
+		}
+	}
+	for _, id := range m.ids() {
+		recs := m.model.parts[id].recs
+		if len(recs) == 0 {
+			continue
+		}
+		r := recs[m.rng.IntN(len(recs))]
+		if len(r.bytes) < batch.HeaderSize+64 || m.opts.Durability == log.Written {
+			continue // too little to tell, or perhaps not there
+		}
+		if found := bytes.Contains(disk, r.bytes[batch.HeaderSize:]); found != (r.key == 0) {
+			m.fail("partition %v: batch at %d, stored under key %d, is in the clear on disk: %v", id, r.base, r.key, found)
+		}
+		m.ops["searched for under key "+strconv.Itoa(int(r.key))]++
 	}
 }
 
@@ -312,7 +356,7 @@ func (m *machine) applied(req log.Request, rs []log.Result) {
 	}
 	for k, r := range rs {
 		w := want[k]
-		if !errors.Is(r.Err, w.Err) || r.Err == nil && (r.Offset != w.Offset || r.Epoch != w.Epoch || r.Duplicate != w.Duplicate) {
+		if !errors.Is(r.Err, w.Err) || r.Err == nil && (r.Offset != w.Offset || r.Epoch != w.Epoch || r.KeyID != w.KeyID || r.Duplicate != w.Duplicate) {
 			m.fail("%s: entry %d answered %+v, want %+v", describe(req), k, r, w)
 			return
 		}

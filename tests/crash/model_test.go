@@ -28,6 +28,7 @@ import (
 type rec struct {
 	base, arrival int64 // arrival is -1 as long as nobody was told
 	count         int32
+	key           uint32 // that it is stored under, 0 for none
 	bytes         []byte
 }
 
@@ -167,7 +168,10 @@ func (p *part) data(b []byte, r *log.Result) error {
 		return log.ErrSealed
 	}
 	r.Offset = p.end
-	p.recs = append(p.recs, rec{base: p.end, arrival: -1, count: h.LastOffsetDelta + 1, bytes: b})
+	if h.Attributes&batch.Control == 0 {
+		r.KeyID = p.cfg.KeyID
+	}
+	p.recs = append(p.recs, rec{base: p.end, arrival: -1, count: h.LastOffsetDelta + 1, key: r.KeyID, bytes: b})
 	p.end += int64(h.LastOffsetDelta) + 1
 	if h.ProducerID >= 0 {
 		p.note(h, b, r.Offset)
@@ -302,7 +306,7 @@ func observePart(l log.Log, id log.PartitionID) (found, error) {
 			case b.Base > next || b.Base+int64(b.Count) <= next:
 				return f, fmt.Errorf("batch %d+%d does not hold offset %d", b.Base, b.Count, next)
 			}
-			f.recs = append(f.recs, rec{base: b.Base, arrival: b.Arrival, count: b.Count, bytes: bytes.Clone(b.Bytes)})
+			f.recs = append(f.recs, rec{base: b.Base, arrival: b.Arrival, count: b.Count, key: b.KeyID, bytes: bytes.Clone(b.Bytes)})
 			next = b.Base + int64(b.Count)
 		}
 		got.Release()
@@ -400,6 +404,8 @@ func (p *part) matches(f found, now int64) error {
 			return fmt.Errorf("%w: batch %d+%d, want %d+%d", errDiffers, g.base, g.count, w.base, w.count)
 		case len(g.bytes) != len(w.bytes) || !bytes.Equal(g.bytes[8:12], w.bytes[8:12]) || !bytes.Equal(g.bytes[16:], w.bytes[16:]):
 			return fmt.Errorf("%w: batch at %d holds other bytes", errDiffers, g.base)
+		case g.key != w.key:
+			return fmt.Errorf("%w: batch at %d is under key %d, want %d", errDiffers, g.base, g.key, w.key)
 		case w.arrival >= 0 && g.arrival != w.arrival:
 			return fmt.Errorf("%w: batch at %d arrived at %d, was told %d", errDiffers, g.base, g.arrival, w.arrival)
 		case g.arrival < last:
@@ -435,6 +441,9 @@ func (p *part) matchesAborted(f found) error {
 	return nil
 }
 
+// sealed is what an encrypted batch takes more.
+const sealed = 40
+
 // mayStartAt checks that retention, if the start is not what was last told, took
 // nothing that the configuration keeps.
 func (p *part) mayStartAt(start, now int64) error {
@@ -445,6 +454,9 @@ func (p *part) mayStartAt(start, now int64) error {
 	for i := len(p.recs) - 1; i >= 0; i-- {
 		r := p.recs[i]
 		after += int64(len(r.bytes))
+		if r.key != 0 {
+			after += sealed
+		}
 		if r.base >= start {
 			continue
 		}

@@ -177,6 +177,7 @@ func (m *machine) create(partitions int) {
 	if m.rng.IntN(3) == 0 {
 		cfg.MaxBytes = 4 << 10
 	}
+	cfg.KeyID = m.anyKey()
 	for i := range partitions {
 		id := log.PartitionID{Stream: m.nextID, Generation: 1, Index: uint32(i)}
 		req.Entries = append(req.Entries, log.Entry{Kind: log.Create, Partition: id, Config: cfg})
@@ -222,7 +223,7 @@ func (m *machine) stepReshard() {
 	}
 	for i := range uint32(2) {
 		child := log.PartitionID{Stream: id.Stream, Generation: id.Generation, Index: next + i}
-		req.Entries = append(req.Entries, log.Entry{Kind: log.Create, Partition: child}, m.small(child))
+		req.Entries = append(req.Entries, log.Entry{Kind: log.Create, Partition: child, Config: log.Config{KeyID: m.anyKey()}}, m.small(child))
 	}
 	req.Entries = append(req.Entries, m.event())
 	m.append(req)
@@ -239,9 +240,14 @@ func (m *machine) stepTrim() {
 func (m *machine) stepConfigure() {
 	if id, ok := m.anyID(); ok {
 		cfgs := []log.Config{{}, {MaxBytes: 2 << 10}, {MaxAge: time.Minute}, {MaxBytes: 16 << 10, MaxAge: time.Hour}}
-		m.append(log.Request{Entries: []log.Entry{{Kind: log.Configure, Partition: id, Config: cfgs[m.rng.IntN(len(cfgs))]}}})
+		cfg := cfgs[m.rng.IntN(len(cfgs))]
+		cfg.KeyID = m.anyKey()
+		m.append(log.Request{Entries: []log.Entry{{Kind: log.Configure, Partition: id, Config: cfg}}})
 	}
 }
+
+// anyKey is none for one in two.
+func (m *machine) anyKey() uint32 { return uint32(max(0, m.rng.IntN(4)-1)) }
 
 func (m *machine) stepFence() {
 	if id, ok := m.anyID(); ok {

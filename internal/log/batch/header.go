@@ -97,6 +97,14 @@ func CheckCRC(b []byte, h Header) bool {
 	return crc32.Checksum(b[posAttributes:h.Size()], Castagnoli) == h.CRC
 }
 
+// SetCRC writes the checksum that the batch in b asks for.
+func SetCRC(b []byte) {
+	binary.BigEndian.PutUint32(b[posCRC:], crc32.Checksum(b[posAttributes:], Castagnoli))
+}
+
+// ClearCRC writes 0 for the checksum of the batch whose header is in b.
+func ClearCRC(b []byte) { binary.BigEndian.PutUint32(b[posCRC:], 0) }
+
 // SetBase writes base offset and leader epoch, which the CRC does not cover.
 func SetBase(b []byte, offset int64, leaderEpoch int32) {
 	binary.BigEndian.PutUint64(b[posBaseOffset:], uint64(offset))

@@ -1,13 +1,12 @@
 package disk
 
 import (
+	"crypto/cipher"
+
 	"thalweg/internal/errs"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 )
-
-// errKeys refuses encryption, which format version 1 does not have.
-var errKeys error = errs.New(errs.Unsupported, "encryption keys are not supported by this log")
 
 // Append implements [log.Log].
 func (l *Log) Append(req log.Request, done func([]log.Result)) {
@@ -48,7 +47,7 @@ func (l *Log) check(p *pending) {
 			return
 		}
 		bytes += len(e.Batch)
-		p.need += frameSize + max(len(e.Batch), configSize)
+		p.need += frameSize + max(len(e.Batch)+sealOverhead, configSize)
 	}
 	if bytes > l.o.MaxRequestBytes || p.need > 2*l.o.MaxRequestBytes {
 		p.refuse(log.ErrTooLarge)
@@ -70,7 +69,9 @@ func (l *Log) checkEntry(e *log.Entry) error {
 		}
 	case log.Create, log.Configure:
 		if e.Config.KeyID != 0 {
-			return errKeys
+			if _, err := l.seal.cipher(e.Config.KeyID); err != nil {
+				return err
+			}
 		}
 		if e.Config.MaxAge < 0 || e.Config.MaxBytes < 0 {
 			return errs.New(errs.Invalid, "partition configuration is negative")
@@ -168,7 +169,7 @@ func (w *writer) entry(e *log.Entry, r *log.Result) error {
 		f.base = int64(r.Epoch)
 	}
 	w.undos = append(w.undos, undo{p: p, old: p.w})
-	w.place(p, f, payload)
+	w.place(p, f, payload, nil)
 	return nil
 }
 
@@ -185,7 +186,7 @@ func (w *writer) create(e *log.Entry, p *partition) error {
 	w.overlay[p.id] = p
 	var b [configSize]byte
 	putConfig(b[:], e.Config)
-	w.place(p, frame{kind: log.Create, arrival: w.now}, b[:])
+	w.place(p, frame{kind: log.Create, arrival: w.now}, b[:], nil)
 	return nil
 }
 
@@ -210,7 +211,15 @@ func (w *writer) data(e *log.Entry, p *partition, r *log.Result) error {
 	if p.w.sealed {
 		return log.ErrSealed
 	}
-	if err := w.roomOnDisk(len(e.Batch) + frameSize); err != nil {
+	f := frame{kind: log.Data, base: p.w.end, count: h.LastOffsetDelta + 1, arrival: max(w.now, p.w.lastArrival)}
+	var key cipher.AEAD
+	if p.w.cfg.KeyID != 0 && h.Attributes&batch.Control == 0 {
+		f.keyID = p.w.cfg.KeyID
+		if key, err = w.l.seal.cipher(f.keyID); err != nil {
+			return err
+		}
+	}
+	if err := w.roomOnDisk(len(e.Batch) + frameSize + sealOverhead); err != nil {
 		return err
 	}
 	u := undo{p: p, old: p.w}
@@ -221,11 +230,11 @@ func (w *writer) data(e *log.Entry, p *partition, r *log.Result) error {
 		u.added, u.newProd = true, h.ProducerID
 	}
 	w.undos = append(w.undos, u)
-	r.Offset, r.Arrival = p.w.end, max(w.now, p.w.lastArrival)
+	r.Offset, r.Arrival, r.KeyID = f.base, f.arrival, f.keyID
 	batch.SetBase(e.Batch, r.Offset, w.leaderEpoch)
-	f := w.place(p, frame{kind: log.Data, base: r.Offset, count: h.LastOffsetDelta + 1, arrival: r.Arrival}, e.Batch)
+	at := w.place(p, f, e.Batch, key)
 	if h.ProducerID >= 0 {
-		p.noteProducer(h, controlOf(e.Batch, h), f)
+		p.noteProducer(h, controlOf(e.Batch, h), at)
 	}
 	return nil
 }

@@ -80,9 +80,10 @@ func (l *Log) endBackup() {
 }
 
 // Restore copies a backup to destDir, which must be empty or absent, after
-// checking that it is whole. The copy is opened like any data directory.
-func Restore(fsys vfs.FS, backupDir, destDir string) error {
-	report, err := Verify(fsys, backupDir)
+// checking that it is whole, with keys as [Verify] does. The copy is opened like
+// any data directory.
+func Restore(fsys vfs.FS, backupDir, destDir string, keys Keys) error {
+	report, err := Verify(fsys, backupDir, keys)
 	if err != nil {
 		return err
 	}

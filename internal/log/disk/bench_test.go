@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
@@ -228,4 +229,62 @@ func BenchmarkCheckpoint10000(b *testing.B) {
 	b.ReportMetric(float64(during[len(during)*99/100].Microseconds()), "put-p99-us")
 	b.ReportMetric(float64(during[len(during)-1].Microseconds()), "put-max-us")
 	closeLog(b, l)
+}
+
+// BenchmarkEncrypted is what encryption adds to an append and to a read from the
+// tail and from a segment, over a file system in memory and on one goroutine.
+func BenchmarkEncrypted(b *testing.B) {
+	for _, size := range []int{1 << 10, 500 << 10} {
+		for _, key := range []uint32{0, 1} {
+			name := fmt.Sprintf("size=%d/key=%d", size, key)
+			keys := identity.NewKeystore()
+			fill := func(b *testing.B, tail int64) (*disk.Log, int64) {
+				l := open(b, vfs.NewEphemeral(), func(o *disk.Options) {
+					*o = disk.Options{FS: o.FS, Dir: "/d", Clock: clock.System(), Manual: true, Keys: keys, TailBytes: tail}
+				})
+				must(b, l, create(pid(1), log.Config{KeyID: key}))
+				n := int64(16<<20) / int64(size)
+				for range n {
+					must(b, l, data(pid(1), rawBatch(1, make([]byte, size-61))))
+				}
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				return l, n
+			}
+			b.Run("append/"+name, func(b *testing.B) {
+				l, _ := fill(b, 32<<20)
+				req := data(pid(1), rawBatch(1, make([]byte, size-61)))
+				trim := log.Entry{Kind: log.Trim, Partition: pid(1)}
+				for b.Loop() {
+					trim.Offset = must(b, l, req)[0].Offset
+					if trim.Offset%(64<<20/int64(size)) == 0 { // bound the memory
+						must(b, l, log.Request{Entries: []log.Entry{trim}})
+						if err := l.Checkpoint(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				closeLog(b, l)
+			})
+			for from, tail := range map[string]int64{"tail": 32 << 20, "segment": 1} {
+				b.Run("read/"+from+"/"+name, func(b *testing.B) {
+					l, n := fill(b, tail)
+					if err := l.Checkpoint(); err != nil {
+						b.Fatal(err)
+					}
+					at := int64(0)
+					for read := 0; read < b.N; {
+						got, err := l.Read(pid(1), at, 1<<20, log.Uncommitted)
+						if err != nil {
+							b.Fatal(err)
+						}
+						read += len(got.List)
+						at = (at + int64(len(got.List))) % n
+						got.Release()
+					}
+					closeLog(b, l)
+				})
+			}
+		}
+	}
 }

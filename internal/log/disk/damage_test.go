@@ -140,7 +140,7 @@ func flip(t *testing.T, fsys *vfs.Mem, name string, bit int64, want map[uint64]i
 	store(t, fsys, name, bit/8, []byte{one[0] ^ 1<<(bit%8)})
 	defer store(t, fsys, name, bit/8, one)
 	where := fmt.Sprintf("%s byte %d bit %d", name, bit/8, bit%8)
-	report, err := disk.Verify(fsys, "/d")
+	report, err := disk.Verify(fsys, "/d", nil)
 	seen := err != nil || !report.OK() || len(report.Cuts) > 0
 	if err != nil && errs.KindOf(err) != errs.Unsupported && errs.KindOf(err) != errs.Corrupt {
 		t.Fatalf("%s: verify: %v", where, err)

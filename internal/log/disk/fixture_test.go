@@ -9,28 +9,37 @@ import (
 	"testing"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
 )
 
-var flagFixture = flag.Bool("disk.fixture", false, "write testdata/v1 anew (only before its format is released)")
+var flagFixture = flag.Bool("disk.fixture", false, "write testdata/v2 anew (only before its format is released)")
 
 // fixtureBatches is what each of three partitions of the fixture holds.
 const fixtureBatches = 40
 
-func fixtureOptions(dir string) disk.Options {
+func fixtureOptions(t *testing.T, dir string) disk.Options {
+	keys, err := identity.OpenKeystore(vfs.OS{}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return disk.Options{
-		FS: vfs.OS{}, Dir: dir, Clock: clock.NewManual(start), Manual: true, Entropy: bytes.NewReader(make([]byte, 16)),
+		FS: vfs.OS{}, Dir: dir, Clock: clock.NewManual(start), Manual: true, Entropy: bytes.NewReader(make([]byte, 28)), Keys: keys,
 		WALFileBytes: 8 << 10, CheckpointBytes: 64 << 10, SegmentBytes: 4 << 10, FlushBytes: 2 << 10, IndexBytes: 512,
 	}
 }
 
 // writeFixture makes a directory with everything a format has: segments, closed
 // ones with indexes, a pack, WAL rounds above the checkpoint, several edits, a
-// trim, a seal, a fence, a producer, an aborted transaction, and no clean stop.
+// trim, a seal, a fence, a producer, an aborted transaction, batches sealed under
+// two keys, and no clean stop.
 func writeFixture(t *testing.T, dir string) {
-	l, err := disk.Open(context.Background(), fixtureOptions(dir))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := disk.Open(context.Background(), fixtureOptions(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +48,13 @@ func writeFixture(t *testing.T, dir string) {
 	}
 	must(t, l, data(pid(2), producerBatch(1, body(pid(2), 0, 200), 9, 3, 0, 0x10)))
 	must(t, l, data(pid(2), marker(9, 3, false)))
+	must(t, l, create(pid(3), log.Config{KeyID: 1}))
 	for i := range fixtureBatches {
 		must(t, l, data(pid(0), rawBatch(1, body(pid(0), i, 200))))
+		must(t, l, data(pid(3), rawBatch(1, body(pid(3), i, 200))))
+		if i == 20 {
+			must(t, l, configure(pid(3), 2))
+		}
 		if i%4 == 0 {
 			must(t, l, data(pid(1), rawBatch(2, body(pid(1), i/4, 200))))
 		}
@@ -56,28 +70,40 @@ func writeFixture(t *testing.T, dir string) {
 	// Left as a killed process leaves it: no Close.
 }
 
-// TestFixture opens a directory of format version 1 as it was when that format
-// was made.
+// TestFixture opens directories of every format version as they were when that
+// format was made. A writable open brings them up to the present one.
 func TestFixture(t *testing.T) {
-	const stored = "testdata/v1"
+	const newest = "testdata/v2"
 	if *flagFixture {
-		if err := os.RemoveAll(stored); err != nil {
+		if err := os.RemoveAll(newest); err != nil {
 			t.Fatal(err)
 		}
-		writeFixture(t, stored)
-		if err := os.Remove(stored + "/LOCK"); err != nil {
+		writeFixture(t, newest)
+		if err := os.Remove(newest + "/LOCK"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	dir := filepath.Join(t.TempDir(), "v1")
+	t.Run("v1", func(t *testing.T) { openFixture(t, "testdata/v1", 1) })
+	t.Run("v2", func(t *testing.T) { openFixture(t, newest, 2) })
+}
+
+func openFixture(t *testing.T, stored string, version int) {
+	dir := filepath.Join(t.TempDir(), "d")
 	if err := os.CopyFS(dir, os.DirFS(stored)); err != nil {
 		t.Fatal(err)
 	}
-	report, err := disk.Verify(vfs.OS{}, dir)
-	if err != nil || !report.OK() || len(report.Cuts) > 0 || report.Version != 1 || report.Partitions != 3 || report.Frames < fixtureBatches {
-		t.Fatalf("verify: %+v, %v", report, err)
+	o := fixtureOptions(t, dir)
+	partitions, sealed := 2+version, int64(fixtureBatches*(version-1))
+	check := func(version int) {
+		t.Helper()
+		r, err := disk.Verify(vfs.OS{}, dir, o.Keys)
+		if err != nil || !r.OK() || len(r.Cuts) > 0 || r.Version != version || r.Partitions != partitions || r.Frames < fixtureBatches ||
+			r.Sealed != sealed || r.Opened != sealed {
+			t.Fatalf("verify: %+v, %v", r, err)
+		}
 	}
-	l, err := disk.Open(context.Background(), fixtureOptions(dir))
+	check(version)
+	l, err := disk.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,5 +129,15 @@ func TestFixture(t *testing.T) {
 		t.Errorf("a repeated batch was appended: %+v", r)
 	}
 	must(t, l, data(pid(0), rawBatch(1, body(pid(0), fixtureBatches, 200))))
+	if version > 1 {
+		got := readAll(t, l, pid(3), 700)
+		checkBodies(t, pid(3), got, 0, fixtureBatches, 200)
+		for i, b := range got {
+			if want := uint32(1 + i/21); b.KeyID != want {
+				t.Errorf("batch %d is under key %d, want %d", i, b.KeyID, want)
+			}
+		}
+	}
 	closeLog(t, l)
+	check(disk.FormatVersion)
 }

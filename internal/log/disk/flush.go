@@ -79,10 +79,7 @@ func (l *Log) appendFrame(b []byte, id log.PartitionID, r *ref) ([]byte, error) 
 		return b[:n], errs.Wrap(errs.Internal, "read WAL", err)
 	}
 	if f, _, ok := parseFrame(b[n:], l.history.seed); !ok || f.id != id || f.base != r.base {
-		l.damaged(Damage{
-			File: r.file.path, From: r.pos, To: r.pos + int64(r.size), Partition: &id, FirstOffset: r.base, EndOffset: r.end(),
-			Reason: "frame does not match its checksum",
-		})
+		l.damaged(r.damage(id))
 		return b[:n], corrupt("flush partition "+id.String(), "WAL frame does not match its checksum", nil)
 	}
 	return b, nil

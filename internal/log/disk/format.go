@@ -21,7 +21,10 @@ import (
 
 // FormatVersion is the version of the data directory that this program writes,
 // and the highest that it reads.
-const FormatVersion = 1
+const FormatVersion = 2
+
+// headVersion stands in the header of every file: that of the headers' layout.
+const headVersion = 1
 
 const formatName = "thalweg-log"
 
@@ -52,13 +55,24 @@ func (f formatFile) sum() string {
 	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), batch.Castagnoli))
 }
 
-func encodeFormat(h history, created time.Time) []byte {
-	f := formatFile{
+func newFormat(id [16]byte, created time.Time) formatFile {
+	return formatFile{
 		Format: formatName, Version: FormatVersion,
-		History: hex.EncodeToString(h.id[:]), Created: created.UTC().Format(time.RFC3339),
-	}
+		History: hex.EncodeToString(id[:]), Created: created.UTC().Format(time.RFC3339),
+	}.summed()
+}
+
+// summed returns f with its checksum.
+func (f formatFile) summed() formatFile {
 	f.CRC = f.sum()
-	return f.encode()
+	return f
+}
+
+// history is what f names; f has been checked.
+func (f formatFile) history() history {
+	var id [16]byte
+	_, _ = hex.Decode(id[:], []byte(f.History))
+	return newHistory(id)
 }
 
 func (f formatFile) encode() []byte {
@@ -69,13 +83,13 @@ func (f formatFile) encode() []byte {
 	return append(b, '\n')
 }
 
-func decodeFormat(b []byte) (history, error) {
+func decodeFormat(b []byte) (formatFile, error) {
 	var f formatFile
 	if err := json.Unmarshal(b, &f); err != nil || f.Format != formatName {
-		return history{}, corrupt("read FORMAT", "file is not a thalweg-log format file", err)
+		return f, corrupt("read FORMAT", "file is not a thalweg-log format file", err)
 	}
 	if f.Version > FormatVersion {
-		return history{}, &errs.Error{
+		return f, &errs.Error{
 			Kind: errs.Unsupported, Op: "open data directory",
 			Msg:  fmt.Sprintf("directory has format version %d, this program knows up to %d", f.Version, FormatVersion),
 			Hint: "use the version of thalweg that wrote it, or a newer one",
@@ -84,9 +98,9 @@ func decodeFormat(b []byte) (history, error) {
 	id, err := hex.DecodeString(f.History)
 	// JSON reads the same from other bytes too; only those written count.
 	if err != nil || len(id) != 16 || f.Version < 1 || f.CRC != f.sum() || !bytes.Equal(b, f.encode()) {
-		return history{}, corrupt("read FORMAT", "checksum does not match", err)
+		return f, corrupt("read FORMAT", "checksum does not match", err)
 	}
-	return newHistory([16]byte(id)), nil
+	return f, nil
 }
 
 // corrupt is an error of kind Corrupt with the hint that fits all of them.
@@ -135,43 +149,57 @@ func parseName(name string) (number uint64, ext string, ok bool) {
 	return number, ext, err == nil
 }
 
-// readFormat returns the history of the directory, or fs.ErrNotExist when it is
-// empty or absent.
-func readFormat(fsys vfs.FS, l layout) (history, error) {
+// readFormat returns what the directory's FORMAT says, or fs.ErrNotExist when it
+// is empty or absent.
+func readFormat(fsys vfs.FS, l layout) (f formatFile, err error) {
 	b, err := vfs.ReadFile(fsys, l.format(), 1<<16)
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, sub := range []string{l.wal(), l.seg()} {
 			names, derr := fsys.ReadDir(sub)
 			if derr != nil && !errors.Is(derr, fs.ErrNotExist) {
-				return history{}, errs.Wrap(errs.Internal, "open data directory", derr)
+				return f, errs.Wrap(errs.Internal, "open data directory", derr)
 			}
 			if len(names) > 0 {
-				return history{}, corrupt("open data directory", "FORMAT is missing, but there is data in "+sub, nil)
+				return f, corrupt("open data directory", "FORMAT is missing, but there is data in "+sub, nil)
 			}
 		}
-		return history{}, err
+		return f, err
 	}
 	if err != nil {
-		return history{}, errs.Wrap(errs.Internal, "read FORMAT", err)
+		return f, errs.Wrap(errs.Internal, "read FORMAT", err)
 	}
 	return decodeFormat(b)
 }
 
 // makeFormat makes the directories and FORMAT. It may be repeated after a crash.
-func makeFormat(o Options, l layout) (history, error) {
+func makeFormat(o Options, l layout) (f formatFile, err error) {
 	var id [16]byte
 	if _, err := io.ReadFull(o.Entropy, id[:]); err != nil {
-		return history{}, errs.Wrap(errs.Internal, "make data directory", err)
+		return f, errs.Wrap(errs.Internal, "make data directory", err)
 	}
-	h := newHistory(id)
-	err := makeDirs(o.FS, l)
-	if err == nil {
-		err = vfs.WriteFile(o.FS, l.dir, "FORMAT", encodeFormat(h, o.Clock.Now()), 0o644)
+	f = newFormat(id, o.Clock.Now())
+	if err = makeDirs(o.FS, l); err == nil {
+		err = writeFormat(o.FS, l, f)
 	}
 	if err != nil {
-		return history{}, errs.Wrap(kindOf(err), "make data directory", err)
+		return f, errs.Wrap(kindOf(err), "make data directory", err)
 	}
-	return h, nil
+	return f, nil
+}
+
+func writeFormat(fsys vfs.FS, l layout, f formatFile) error {
+	return vfs.WriteFile(fsys, l.dir, path.Base(l.format()), f.encode(), 0o644)
+}
+
+// upgrade gives the directory the present version, which takes no more than saying
+// so: version 2 added sealed frames, and an older program would take them for
+// damage.
+func upgrade(fsys vfs.FS, l layout, f formatFile) error {
+	if f.Version == FormatVersion {
+		return nil
+	}
+	f.Version = FormatVersion
+	return writeFormat(fsys, l, f.summed())
 }
 
 // makeDirs makes the directories of l, durably.

@@ -40,13 +40,23 @@ type frame struct {
 	leaderEpoch int32
 	arrival     int64
 	kind        log.Kind
+	keyID       uint32 // of a sealed batch
 }
 
 func (f *frame) end() int64 { return f.base + int64(f.count) }
 
-// put writes f at the front of b, which holds the whole frame with its payload
-// in place, and seals it.
-func (f *frame) put(b []byte, seed uint32) {
+// batchSize is the size of the batch of a Data frame, opened.
+func (f *frame) batchSize() int {
+	if f.keyID != 0 {
+		return f.size - frameSize - sealOverhead
+	}
+	return f.size - frameSize
+}
+
+// putHead writes all of f's header but the checksum to the front of b, which is
+// as large as the frame.
+func (f *frame) putHead(b []byte) {
+	f.size = len(b)
 	le.PutUint32(b[4:], uint32(len(b)))
 	le.PutUint64(b[8:], f.lsn)
 	le.PutUint64(b[16:], f.id.Stream)
@@ -56,8 +66,12 @@ func (f *frame) put(b []byte, seed uint32) {
 	le.PutUint32(b[40:], uint32(f.count))
 	le.PutUint32(b[44:], uint32(f.leaderEpoch))
 	le.PutUint64(b[48:], uint64(f.arrival))
-	le.PutUint64(b[56:], uint64(f.kind))
-	f.size = len(b)
+	le.PutUint32(b[56:], uint32(f.kind))
+	le.PutUint32(b[60:], f.keyID)
+}
+
+// putSum writes the checksum of b, which holds the whole frame.
+func (f *frame) putSum(b []byte, seed uint32) {
 	f.crc = crc32.Update(seed, batch.Castagnoli, b[4:])
 	le.PutUint32(b, f.crc)
 }
@@ -69,7 +83,7 @@ func parseFrameHead(b []byte) (f frame, ok bool) {
 		return frame{}, false
 	}
 	size := le.Uint32(b[4:])
-	tail := le.Uint64(b[56:])
+	tail := le.Uint32(b[56:])
 	f = frame{
 		crc:         le.Uint32(b),
 		size:        int(size),
@@ -80,14 +94,15 @@ func parseFrameHead(b []byte) (f frame, ok bool) {
 		leaderEpoch: int32(le.Uint32(b[44:])),
 		arrival:     int64(le.Uint64(b[48:])),
 		kind:        log.Kind(tail),
+		keyID:       le.Uint32(b[60:]),
 	}
-	ok = size >= frameSize && size <= maxFrameSize && tail <= uint64(log.Delete) && f.base >= 0 && f.count >= 0 &&
-		(f.count > 0) == (f.kind == log.Data) && f.lsn != 0
+	ok = size >= frameSize && size <= maxFrameSize && tail <= uint32(log.Delete) && f.base >= 0 && f.count >= 0 &&
+		(f.count > 0) == (f.kind == log.Data) && (f.keyID == 0 || f.kind == log.Data) && f.lsn != 0
 	return f, ok
 }
 
 // parseFrame reads and checks the frame at the front of b; the payload points
-// into b.
+// into b. That of a sealed frame begins with its batch's header all the same.
 func parseFrame(b []byte, seed uint32) (f frame, payload []byte, ok bool) {
 	f, ok = parseFrameHead(b)
 	if !ok || f.size > len(b) || crc32.Update(seed, batch.Castagnoli, b[4:f.size]) != f.crc {
@@ -96,7 +111,7 @@ func parseFrame(b []byte, seed uint32) (f frame, payload []byte, ok bool) {
 	payload = b[frameSize:f.size]
 	switch f.kind {
 	case log.Data:
-		if h, err := batch.ParseHeader(payload); err != nil || h.Size() != len(payload) {
+		if h, err := batch.ParseHeader(payload); err != nil || h.Size() != f.batchSize() {
 			return f, nil, false
 		}
 	case log.Create, log.Configure:
@@ -179,7 +194,7 @@ type walHead struct {
 func (w *walHead) encode(h history) []byte {
 	b := make([]byte, walHeadSize)
 	le.PutUint32(b[4:], magicWAL)
-	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[8:], headVersion)
 	le.PutUint32(b[12:], w.incarnation)
 	le.PutUint64(b[16:], w.number)
 	le.PutUint64(b[24:], w.first)
@@ -210,7 +225,7 @@ func parseWALHead(b []byte, h history) (w walHead, ok bool) {
 func encodeSegHead(number uint64, kind uint32, h history) []byte {
 	b := make([]byte, segHeadSize)
 	le.PutUint32(b[4:], magicSeg)
-	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[8:], headVersion)
 	le.PutUint32(b[12:], kind)
 	le.PutUint64(b[16:], number)
 	copy(b[24:], h.id[:])

@@ -9,20 +9,36 @@ import (
 	"time"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/vfs"
 )
 
-// fuzzDir is a copy of the stored fixture in memory, in which one file is to be
-// replaced.
+// fuzzDir is a copy of the newest stored fixture in memory, in which one file is to
+// be replaced.
 func fuzzDir(t testing.TB) *vfs.Mem {
 	fsys := vfs.NewEphemeral()
+	copyFixture(t, fsys, "testdata/v2")
+	return fsys
+}
+
+// fixtureKeys are those of the newest fixture.
+func fixtureKeys(t testing.TB) Keys {
+	keys, err := identity.ReadKeystore(vfs.OS{}, "testdata/v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// copyFixture copies a fixture to /d of fsys.
+func copyFixture(t testing.TB, fsys vfs.FS, from string) {
 	for _, sub := range []string{"", "wal", "seg"} {
 		if err := fsys.MkdirAll(path.Join("/d", sub), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		entries, err := os.ReadDir(path.Join("testdata/v1", sub))
+		entries, err := os.ReadDir(path.Join(from, sub))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,20 +46,22 @@ func fuzzDir(t testing.TB) *vfs.Mem {
 			if e.IsDir() {
 				continue
 			}
-			b, err := os.ReadFile(path.Join("testdata/v1", sub, e.Name()))
+			b, err := os.ReadFile(path.Join(from, sub, e.Name()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			replace(t, fsys, path.Join("/d", sub, e.Name()), b)
 		}
 	}
-	return fsys
 }
 
 func replace(t testing.TB, fsys vfs.FS, name string, b []byte) {
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err == nil {
 		_, err = f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	if err == nil {
 		err = f.Close()
@@ -73,14 +91,15 @@ func fuzzFile(f *testing.F, dir, ext string) {
 			f.Add(b[:len(b)/2])
 		}
 	}
+	keys := fixtureKeys(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fsys := fuzzDir(t)
 		replace(t, fsys, target, b)
-		if _, err := Verify(fsys, "/d"); err != nil {
+		if _, err := Verify(fsys, "/d", keys); err != nil {
 			return
 		}
 		l, err := Open(context.Background(), Options{
-			FS: fsys, Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true, ReadOnly: true,
+			FS: fsys, Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true, ReadOnly: true, Keys: keys,
 		})
 		if err != nil {
 			return
@@ -153,7 +172,7 @@ func FuzzEdit(f *testing.F) {
 }
 
 func FuzzFormat(f *testing.F) {
-	f.Add(encodeFormat(newHistory([16]byte{1, 2}), time.Unix(1e9, 0)))
+	f.Add(newFormat([16]byte{1, 2}, time.Unix(1e9, 0)).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = decodeFormat(b)
 	})
@@ -162,7 +181,8 @@ func FuzzFormat(f *testing.F) {
 func FuzzFrame(f *testing.F) {
 	b := make([]byte, frameSize+configSize)
 	fr := frame{lsn: 4, kind: log.Create, arrival: 5}
-	fr.put(b, 9)
+	fr.putHead(b)
+	fr.putSum(b, 9)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fr, payload, ok := parseFrame(b, 9)
@@ -170,21 +190,63 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		out := append(make([]byte, frameSize), payload...)
-		fr.put(out, 9)
-		if !bytes.Equal(out[:56], b[:56]) {
+		fr.putHead(out)
+		fr.putSum(out, 9)
+		if !bytes.Equal(out, b[:len(out)]) {
 			t.Fatal("a frame is not what it was parsed from")
+		}
+	})
+}
+
+// FuzzSealed opens frames that nobody sealed: none opens, and none is out of bounds.
+func FuzzSealed(f *testing.F) {
+	s := sealer{keys: fixtureKeys(f)}
+	key, err := s.cipher(1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var builder batch.Builder
+	builder.Append(batch.Record{Value: []byte("text")})
+	b := builder.Finish()
+	fr := frame{lsn: 4, kind: log.Data, count: 1, keyID: 1}
+	genuine := make([]byte, frameSize+len(b)+sealOverhead)
+	fr.putHead(genuine)
+	s.seal(genuine, b, key)
+	fr.putSum(genuine, 9)
+	f.Add(bytes.Clone(genuine[:len(genuine)-1]))
+	f.Add(bytes.Clone(genuine))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fr, ok := parseFrameHead(b)
+		if !ok || fr.size > len(b) {
+			return
+		}
+		fr.putSum(b[:fr.size], 9)
+		if fr, _, ok = parseFrame(b, 9); !ok || fr.keyID == 0 {
+			return
+		}
+		sealed := bytes.Clone(b[:fr.size])
+		if _, err := s.open(b[:fr.size], fr.keyID); err == nil && !bytes.Equal(sealed, genuine) {
+			t.Fatalf("%x opens", sealed)
 		}
 	})
 }
 
 // TestAppendAllocates holds the hot path to its one object per append.
 func TestAppendAllocates(t *testing.T) {
-	l, err := Open(context.Background(), Options{FS: vfs.NewEphemeral(), Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true})
+	t.Run("plain", func(t *testing.T) { appendAllocates(t, 0) })
+	t.Run("encrypted", func(t *testing.T) { appendAllocates(t, 1) })
+}
+
+func appendAllocates(t *testing.T, key uint32) {
+	l, err := Open(context.Background(), Options{
+		FS: vfs.NewEphemeral(), Dir: "/d", Clock: clock.NewManual(time.Unix(1e9, 0)), Manual: true, Keys: fixtureKeys(t),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := log.PartitionID{Stream: 1}
-	if _, err := log.Do(l, log.Request{Entries: []log.Entry{{Kind: log.Create, Partition: id}}}); err != nil {
+	create := log.Entry{Kind: log.Create, Partition: id, Config: log.Config{KeyID: key}}
+	if _, err := log.Do(l, log.Request{Entries: []log.Entry{create}}); err != nil {
 		t.Fatal(err)
 	}
 	var builder batch.Builder

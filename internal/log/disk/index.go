@@ -76,7 +76,7 @@ func (ix *index) encode(number uint64, size int64, h history) []byte {
 	defer ix.mu.RUnlock()
 	b := make([]byte, indexHeadSize+len(ix.entries)*indexEntrySize)
 	le.PutUint32(b[4:], magicIndex)
-	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[8:], headVersion)
 	le.PutUint32(b[12:], uint32(len(ix.entries)))
 	le.PutUint64(b[16:], number)
 	le.PutUint64(b[24:], uint64(size))
@@ -145,7 +145,7 @@ func (l *Log) buildIndex(p *partition, file uint64) (*index, error) {
 		if e.file != file {
 			continue
 		}
-		err := l.walkFrames(p.id, e, e.pos, e.base, func(f *frame, pos int64) bool {
+		err := l.walkFrames(p.id, e, e.pos, e.base, func(f *frame, _ []byte, pos int64) bool {
 			ix.add(pos, f.base, f.arrival)
 			return true
 		})

@@ -18,6 +18,7 @@ import (
 type Log struct {
 	o        Options
 	layout   layout
+	format   formatFile
 	history  history
 	lock     io.Closer // nil if read-only without a lock
 	recovery RecoveryReport
@@ -30,6 +31,7 @@ type Log struct {
 	m       maintainer
 	stats   counters
 	buffers buffers
+	seal    sealer
 
 	group *lifecycle.Group // nil in manual mode
 	// stepMu lets one caller do maintenance in manual mode.

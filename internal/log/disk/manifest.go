@@ -248,7 +248,7 @@ type manifest struct {
 func (m *manifest) head() []byte {
 	b := make([]byte, manifestHeadSize)
 	le.PutUint32(b[4:], magicManifest)
-	le.PutUint32(b[8:], FormatVersion)
+	le.PutUint32(b[8:], headVersion)
 	copy(b[12:], m.history.id[:])
 	le.PutUint32(b, m.history.sum(b[4:]))
 	return b

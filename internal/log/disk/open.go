@@ -27,6 +27,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{o: o, layout: layout{o.Dir}, parts: map[log.PartitionID]*partition{}}
 	l.q.init()
 	l.w.l = l
+	l.seal.keys = o.Keys
 	l.w.overlay = map[log.PartitionID]*partition{}
 	l.m.wake = make(chan struct{}, 1)
 	l.m.files = map[uint64]fileInfo{}
@@ -97,17 +98,18 @@ func (l *Log) abandon() error {
 // load reads the directory and makes it ready for appends.
 func (l *Log) load() error {
 	var err error
-	l.history, err = readFormat(l.o.FS, l.layout)
+	l.format, err = readFormat(l.o.FS, l.layout)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh && l.o.ReadOnly {
 		return &errs.Error{Kind: errs.NotFound, Op: "open data directory", Msg: l.o.Dir + " holds no log"}
 	}
 	if fresh {
-		l.history, err = makeFormat(l.o, l.layout)
+		l.format, err = makeFormat(l.o, l.layout)
 	}
 	if err != nil {
 		return err
 	}
+	l.history = l.format.history()
 	l.tail = newTail(l.o.Memory, l.o.TailBytes)
 	l.files = newFileCache(l.o.FS, l.layout, l.o.ReadOnly, l.o.OpenFiles)
 	l.wals = &walSet{fs: l.o.FS, layout: l.layout, history: l.history, size: l.o.WALFileBytes}
@@ -412,6 +414,12 @@ func (l *Log) ready(ld *loaded, s *walScan) error {
 // prepareDir makes the directory fit for writing: it puts away what a crash left
 // and begins a WAL file.
 func (l *Log) prepareDir(ld *loaded, spares []*walFile) error {
+	if err := l.seal.begin(l.o.Entropy); err != nil {
+		return errs.Wrap(errs.Internal, "open log", err)
+	}
+	if err := upgrade(l.o.FS, l.layout, l.format); err != nil {
+		return errs.Wrap(kindOf(err), "write FORMAT", err)
+	}
 	if err := l.m.man.settle(ld); err != nil {
 		return errs.Wrap(errs.Internal, "open manifest", err)
 	}

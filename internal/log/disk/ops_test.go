@@ -27,7 +27,7 @@ func TestSecondProcessIsToldThePid(t *testing.T) {
 	if errs.KindOf(err) != errs.InUse || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Fatalf("second open: %v", err)
 	}
-	if _, err := disk.Verify(fsys, "/d"); errs.KindOf(err) != errs.InUse {
+	if _, err := disk.Verify(fsys, "/d", nil); errs.KindOf(err) != errs.InUse {
 		t.Fatalf("verify of an open directory: %v", err)
 	}
 }
@@ -42,7 +42,7 @@ func TestFormatIsChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(strings.Replace(text, `"version":1`, `"version":2`, 1))
+	write(strings.Replace(text, `"version":2`, `"version":3`, 1))
 	_, err := tryOpen(fsys, nil)
 	var e *errs.Error
 	if !errors.As(err, &e) || e.Kind != errs.Unsupported || e.Hint == "" {
@@ -90,7 +90,7 @@ func TestBackupWhileRunning(t *testing.T) {
 	if err := l.Backup(context.Background(), fsys, "/b"); errs.KindOf(err) != errs.Exists {
 		t.Fatalf("backup over a backup: %v", err)
 	}
-	if err := disk.Restore(fsys, "/b", "/r"); err != nil {
+	if err := disk.Restore(fsys, "/b", "/r", nil); err != nil {
 		t.Fatal(err)
 	}
 	r := open(t, fsys, func(o *disk.Options) { o.Dir = "/r" })
@@ -112,7 +112,7 @@ func TestBackupWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(t, fsys, "/b/seg/"+names[0], 200, []byte{0xff, 0, 0xff})
-	if err := disk.Restore(fsys, "/b", "/r2"); errs.KindOf(err) != errs.Corrupt {
+	if err := disk.Restore(fsys, "/b", "/r2", nil); errs.KindOf(err) != errs.Corrupt {
 		t.Fatalf("restore of a damaged backup: %v", err)
 	}
 }

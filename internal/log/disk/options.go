@@ -78,7 +78,11 @@ type Options struct {
 	Manual bool
 	// ReadOnly changes nothing in the directory and refuses appends.
 	ReadOnly bool
-	// Entropy names a new directory's history; crypto/rand if nil.
+	// Keys are those of encrypted partitions. Nil refuses what needs one; everything
+	// else, recovery included, does without. Opening calls none of its methods.
+	Keys Keys
+	// Entropy names a new directory's history and salts the nonces of an opening;
+	// crypto/rand if nil.
 	Entropy io.Reader
 	Logger  *slog.Logger
 	Events  Events

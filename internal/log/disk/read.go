@@ -147,7 +147,11 @@ type reader struct {
 	out  *log.Batches
 	left int // bytes
 	free []func()
+	own  []byte // what is left of memory for opened batches
 }
+
+// openBytes is how much memory is taken at once for opened batches.
+const openBytes = 64 << 10
 
 func (r *reader) release() {
 	for _, f := range r.free {
@@ -155,47 +159,79 @@ func (r *reader) release() {
 	}
 }
 
-// add takes a batch into the result if it still fits, or is the first.
-func (r *reader) add(base int64, count int32, arrival int64, b []byte) bool {
-	if len(b) > r.left && len(r.out.List) > 0 {
+// add takes the batch of f, the frame in b, into the result if it still fits, or
+// is the first. A sealed one is opened: in place, or in memory of its own if b is
+// shared. more tells that there may be room for another.
+func (r *reader) add(f *frame, b []byte, shared bool) (more bool, err error) {
+	size := f.batchSize()
+	if size > r.left && len(r.out.List) > 0 {
 		r.left = 0
-		return false
+		return false, nil
 	}
-	r.left -= len(b)
-	r.out.List = append(r.out.List, log.Batch{Base: base, Count: count, Arrival: arrival, Bytes: b})
-	return r.left > 0
+	payload := b[frameSize:f.size:f.size]
+	if f.keyID != 0 {
+		if shared {
+			if len(r.own) < f.size {
+				if r.own, err = r.buffer(max(f.size, min(r.left, openBytes))); err != nil {
+					return false, err
+				}
+			}
+			copy(r.own, b[:f.size])
+			b, r.own = r.own[:f.size:f.size], r.own[f.size:]
+		}
+		if payload, err = r.l.seal.open(b[:f.size], f.keyID); err != nil {
+			return false, err
+		}
+	}
+	r.left -= size
+	r.out.List = append(r.out.List, log.Batch{Base: f.base, Count: f.count, Arrival: f.arrival, KeyID: f.keyID, Bytes: payload})
+	return r.left > 0, nil
 }
 
 // from reads what pl says.
 func (r *reader) from(pl *plan, offset int64) error {
 	switch {
 	case pl.chunk != nil:
-		r.fromTail(pl)
-		return nil
+		return r.fromTail(pl)
 	case pl.file != nil:
 		return r.fromWAL(pl)
 	}
 	return r.fromExtent(pl, offset)
 }
 
-// fromTail hands out batches from memory, without copying.
-func (r *reader) fromTail(pl *plan) {
+// fromTail hands out batches from memory, without copying unless they are sealed.
+func (r *reader) fromTail(pl *plan) error {
 	c := pl.chunk
 	r.free = append(r.free, c.unpin)
 	for i := range pl.refs {
 		ref := &pl.refs[i]
 		if ref.base >= pl.limit || r.left <= 0 {
-			return
+			return nil
 		}
 		if ref.file != c.file || ref.pos >= c.pos+c.shown.Load() {
 			if c = r.l.tail.pin(ref.file, ref.pos); c == nil {
-				return
+				return nil
 			}
 			r.free = append(r.free, c.unpin)
 		}
-		if !r.add(ref.base, ref.count, ref.arrival, c.at(ref.pos, int(ref.size))[frameSize:]) {
-			return
+		b := c.at(ref.pos, int(ref.size))
+		f, _ := parseFrameHead(b)
+		more, err := r.add(&f, b, true)
+		if err != nil {
+			return r.unopened(err, f.keyID, ref.damage(r.p.id))
 		}
+		if !more {
+			return nil
+		}
+	}
+	return nil
+}
+
+// damage describes the frame of r, should it be bad.
+func (r *ref) damage(id log.PartitionID) Damage {
+	return Damage{
+		File: r.file.path, From: r.pos, To: r.pos + int64(r.size), Partition: &id,
+		FirstOffset: r.base, EndOffset: r.end(), Reason: "frame does not match its checksum",
 	}
 }
 
@@ -234,19 +270,18 @@ func (r *reader) fromWAL(pl *plan) error {
 		}
 		for ; i < j; i++ {
 			ref := &pl.refs[i]
-			f, payload, ok := parseFrame(buf[:ref.size:ref.size], r.l.history.seed)
+			f, _, ok := parseFrame(buf[:ref.size:ref.size], r.l.history.seed)
 			if !ok || f.id != r.p.id || f.base != ref.base {
 				if len(r.out.List) > 0 {
 					return nil
 				}
-				d := Damage{
-					File: ref.file.path, From: ref.pos, To: ref.pos + int64(ref.size), Partition: &r.p.id,
-					FirstOffset: ref.base, EndOffset: ref.end(), Reason: "frame does not match its checksum",
-				}
+				d := ref.damage(r.p.id)
 				r.l.damaged(d)
 				return d.err()
 			}
-			r.add(f.base, f.count, f.arrival, payload)
+			if _, err := r.add(&f, buf, false); err != nil {
+				return r.unopened(err, f.keyID, ref.damage(r.p.id))
+			}
 			buf = buf[ref.size:]
 		}
 	}
@@ -296,7 +331,7 @@ func (r *reader) fromExtent(pl *plan, offset int64) error {
 func (r *reader) parse(e extent, buf []byte, pos, offset, limit int64) error {
 	next := offset
 	for len(buf) >= frameSize {
-		f, payload, ok := parseFrame(buf, r.l.history.seed)
+		f, _, ok := parseFrame(buf, r.l.history.seed)
 		if head, fine := parseFrameHead(buf); !ok && fine && head.size > len(buf) && len(r.out.List) > 0 {
 			break // cut off by the end of the buffer
 		}
@@ -306,7 +341,17 @@ func (r *reader) parse(e extent, buf []byte, pos, offset, limit int64) error {
 			}
 			return r.l.damagedFrame(r.p, e, pos, offset)
 		}
-		if f.base >= limit || !r.add(f.base, f.count, f.arrival, payload) {
+		if f.base >= limit {
+			break
+		}
+		more, err := r.add(&f, buf, false)
+		if err != nil {
+			return r.unopened(err, f.keyID, Damage{
+				File: r.l.layout.segFile(e.file, e.kind), From: pos, To: pos + int64(f.size), Partition: &r.p.id,
+				FirstOffset: f.base, EndOffset: f.end(),
+			})
+		}
+		if !more {
 			break
 		}
 		next = f.end()

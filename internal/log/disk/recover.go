@@ -403,7 +403,7 @@ func (s *walScan) salvage(win *window, w *walFile, from, to int64, lo, hi uint64
 			pos++
 			continue
 		}
-		g, payload, ok := win.frameAt(pos, to, s.history.seed)
+		g, whole, ok := win.frameAt(pos, to, s.history.seed)
 		if !ok {
 			if f.lsn > s.after {
 				s.suspect(&f)
@@ -413,7 +413,7 @@ func (s *walScan) salvage(win *window, w *walFile, from, to int64, lo, hi uint64
 		}
 		if g.lsn > s.after {
 			s.frames++
-			s.deliver(w, pos, &g, payload)
+			s.deliver(w, pos, &g, whole[frameSize:])
 		}
 		lo = g.lsn + 1
 		pos += int64(g.size)

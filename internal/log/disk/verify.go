@@ -27,6 +27,8 @@ type Report struct {
 	// Cuts are torn ends that the next open will drop: nothing acknowledged as
 	// durable is in them.
 	Cuts []Cut
+	// Sealed counts the encrypted frames, Opened those of them that were opened.
+	Sealed, Opened int64
 	// Damage is everything that does not check. Offsets that it names cannot be
 	// read.
 	Damage []Damage
@@ -37,10 +39,11 @@ func (r Report) OK() bool { return len(r.Damage) == 0 }
 
 // Verify reads everything in a data directory that no process has open, and
 // checks it. It changes nothing and deletes nothing (it takes the lock, whose
-// file it may make). It returns an error when the directory cannot
-// be read at all; damage is in the report.
-func Verify(fsys vfs.FS, dir string) (Report, error) {
-	l, err := Open(context.Background(), Options{FS: fsys, Dir: dir, Clock: clock.System(), ReadOnly: true, Manual: true})
+// file it may make). With keys it also opens what is encrypted; without them
+// (nil) only its checksums are checked. It returns an error when the directory
+// cannot be read at all; damage is in the report.
+func Verify(fsys vfs.FS, dir string, keys Keys) (Report, error) {
+	l, err := Open(context.Background(), Options{FS: fsys, Dir: dir, Clock: clock.System(), ReadOnly: true, Manual: true, Keys: keys})
 	if err != nil {
 		if isCorrupt(err) {
 			return Report{Damage: []Damage{{File: dir, Reason: err.Error()}}}, nil
@@ -49,12 +52,15 @@ func Verify(fsys vfs.FS, dir string) (Report, error) {
 	}
 	v := &verifier{l: l}
 	r := &v.report
-	r.Version, r.History = FormatVersion, hex.EncodeToString(l.history.id[:])
+	r.Version, r.History = l.format.Version, hex.EncodeToString(l.history.id[:])
 	r.Clean, r.Cuts, r.Damage = l.recovery.Clean, l.recovery.Cuts, l.recovery.Damage
 	r.Files = l.recovery.Files
 	r.Frames, r.Bytes = int64(l.recovery.Frames), l.recovery.Bytes
 	for _, p := range l.all() {
 		r.Partitions++
+		if err = v.wal(p); err != nil {
+			break
+		}
 		for _, e := range p.allExtents() {
 			if err = v.extent(p, e); err != nil {
 				break
@@ -70,6 +76,42 @@ func Verify(fsys vfs.FS, dir string) (Report, error) {
 type verifier struct {
 	l      *Log
 	report Report
+	buf    []byte
+}
+
+// wal opens the sealed frames of p that are only in the WAL, whose checksums the
+// open has checked.
+func (v *verifier) wal(p *partition) error {
+	refs := p.dirtyRefs(p.v.end)
+	for i := range refs {
+		r := &refs[i]
+		var err error
+		if v.buf, err = v.l.appendFrame(v.buf[:0], p.id, r); err != nil {
+			return err
+		}
+		f, _ := parseFrameHead(v.buf)
+		v.open(&f, v.buf, r.damage(p.id))
+	}
+	return nil
+}
+
+// open opens the frame f in b if it is sealed and there are keys; d is what it is
+// called should it not open.
+func (v *verifier) open(f *frame, b []byte, d Damage) {
+	if f.keyID == 0 {
+		return
+	}
+	v.report.Sealed++
+	if v.l.seal.keys == nil {
+		return
+	}
+	v.buf = append(v.buf[:0], b...)
+	if _, err := v.l.seal.open(v.buf, f.keyID); err == nil {
+		v.report.Opened++
+		return
+	}
+	d.Reason = unopenedReason(f.keyID)
+	v.report.Damage = append(v.report.Damage, d)
 }
 
 // extent checks every frame of e.
@@ -79,7 +121,7 @@ func (v *verifier) extent(p *partition, e extent) error {
 	first, last := int64(-1), e.first
 	whole := true
 	for {
-		err := v.l.walkFrames(p.id, e, pos, next, func(f *frame, at int64) bool {
+		err := v.l.walkFrames(p.id, e, pos, next, func(f *frame, b []byte, at int64) bool {
 			if f.base != next {
 				whole = false
 				v.add(p.id, e, at, next, f.base, "offsets are missing before this frame")
@@ -90,6 +132,10 @@ func (v *verifier) extent(p *partition, e extent) error {
 			next, last = f.end(), f.arrival
 			bytes += int64(f.size) - frameSize
 			v.report.Frames++
+			v.open(f, b, Damage{
+				File: v.l.layout.segFile(e.file, e.kind), From: at, To: at + int64(f.size), Partition: &p.id,
+				FirstOffset: f.base, EndOffset: f.end(),
+			})
 			return true
 		})
 		var d *damageError

@@ -58,25 +58,28 @@ func (w *window) rest(pos int64) []byte {
 }
 
 // frameAt reads and checks the frame at pos, which must end at or before end.
-func (w *window) frameAt(pos, end int64, seed uint32) (frame, []byte, bool) {
-	b := w.at(pos, frameSize)
-	if b == nil {
-		return frame{}, nil, false
+func (w *window) frameAt(pos, end int64, seed uint32) (f frame, b []byte, ok bool) {
+	if b = w.at(pos, frameSize); b == nil {
+		return f, nil, false
 	}
-	f, ok := parseFrameHead(b)
-	if !ok || pos+int64(f.size) > end {
+	if f, ok = parseFrameHead(b); !ok || pos+int64(f.size) > end {
 		return f, nil, false
 	}
 	if b = w.at(pos, f.size); b == nil {
 		return f, nil, false
 	}
-	return parseFrame(b, seed)
+	f, _, ok = parseFrame(b, seed)
+	return f, b, ok
 }
+
+// walkFunc gets a frame, the bytes it is in, valid until it returns, and where it
+// is. It tells whether to go on.
+type walkFunc func(f *frame, b []byte, pos int64) bool
 
 // walkFrames calls fn for the frames of e from pos on, where the batch with
 // offset next should be, until fn returns false or e ends. At a damaged frame it
 // returns a Corrupt error that names the offsets.
-func (l *Log) walkFrames(id log.PartitionID, e extent, pos, next int64, fn func(f *frame, pos int64) bool) error {
+func (l *Log) walkFrames(id log.PartitionID, e extent, pos, next int64, fn walkFunc) error {
 	file, err := l.files.get(e.file, e.kind)
 	if err != nil {
 		return openError(err)
@@ -87,7 +90,7 @@ func (l *Log) walkFrames(id log.PartitionID, e extent, pos, next int64, fn func(
 	end := e.pos + e.size
 	w := window{f: file.f, size: end, buf: (*b)[:0], step: cap(*b)}
 	for pos < end {
-		f, _, ok := w.frameAt(pos, end, l.history.seed)
+		f, whole, ok := w.frameAt(pos, end, l.history.seed)
 		if w.err != nil {
 			return errs.Wrap(errs.Internal, "read segment", w.err)
 		}
@@ -96,7 +99,7 @@ func (l *Log) walkFrames(id log.PartitionID, e extent, pos, next int64, fn func(
 			l.damaged(d)
 			return d.err()
 		}
-		if !fn(&f, pos) {
+		if !fn(&f, whole, pos) {
 			return nil
 		}
 		next = f.end()
@@ -117,7 +120,7 @@ func (l *Log) walkExtent(p *partition, e extent, offset int64, fn func(f *frame)
 	if err != nil {
 		return err
 	}
-	return l.walkFrames(p.id, e, pos, offset, func(f *frame, _ int64) bool { return fn(f) })
+	return l.walkFrames(p.id, e, pos, offset, func(f *frame, _ []byte, _ int64) bool { return fn(f) })
 }
 
 // locate returns the position of the batch in e that holds offset. ix is the
@@ -134,7 +137,7 @@ func (l *Log) locate(p *partition, e extent, ix *index, offset int64) (int64, er
 		return 0, err
 	}
 	found := int64(-1)
-	err = l.walkOver(p, e, pos, next, offset, func(f *frame, at int64) bool {
+	err = l.walkOver(p, e, pos, next, offset, func(f *frame, _ []byte, at int64) bool {
 		if f.end() > offset {
 			found = at
 		}
@@ -147,7 +150,7 @@ func (l *Log) locate(p *partition, e extent, ix *index, offset int64) (int64, er
 }
 
 // walkOver is walkFrames, but goes on after damage that lies before offset.
-func (l *Log) walkOver(p *partition, e extent, pos, next, offset int64, fn func(f *frame, pos int64) bool) error {
+func (l *Log) walkOver(p *partition, e extent, pos, next, offset int64, fn walkFunc) error {
 	for {
 		err := l.walkFrames(p.id, e, pos, next, fn)
 		var d *damageError
@@ -284,7 +287,7 @@ func (l *Log) timeInExtent(p *partition, e extent, start, arrival int64) (offset
 		return 0, -1, err
 	}
 	at = -1
-	err = l.walkOver(p, e, pos, next, start, func(f *frame, _ int64) bool {
+	err = l.walkOver(p, e, pos, next, start, func(f *frame, _ []byte, _ int64) bool {
 		if f.end() > start && f.arrival >= arrival {
 			offset, at = max(f.base, start), f.arrival
 			return false

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"crypto/cipher"
 	"errors"
 	"hash/crc32"
 
@@ -194,15 +195,24 @@ func (w *writer) reset() {
 	w.chunk = nil
 }
 
-// place puts a frame into the round and applies it to the writer's state.
-func (w *writer) place(p *partition, f frame, payload []byte) *frame {
+// place puts a frame into the round, sealed if there is a key, and applies it to
+// the writer's state.
+func (w *writer) place(p *partition, f frame, payload []byte, key cipher.AEAD) *frame {
 	f.lsn = w.next
 	f.id = p.id
 	f.leaderEpoch = w.leaderEpoch
 	size := frameSize + len(payload)
+	if key != nil {
+		size += sealOverhead
+	}
 	dst := w.chunk.buf[w.fill : w.fill+size]
-	copy(dst[frameSize:], payload)
-	f.put(dst, w.l.history.seed)
+	f.putHead(dst)
+	if key != nil {
+		w.l.seal.seal(dst, payload, key)
+	} else {
+		copy(dst[frameSize:], payload)
+	}
+	f.putSum(dst, w.l.history.seed)
 	w.placed = append(w.placed, placed{p: p, f: f, off: w.fill})
 	w.next++
 	w.fill += size
