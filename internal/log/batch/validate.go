@@ -4,6 +4,9 @@ import (
 	"thalweg/internal/errs"
 )
 
+// ErrChecksum is a batch that does not match its checksum.
+var ErrChecksum error = errs.New(errs.Invalid, "record batch fails its checksum")
+
 // Validate checks one whole batch, inner records and all, as Apache Kafka's
 // LogValidator and DefaultRecordBatch check a produced one, so that no stored
 // batch can later stop a reader. d unpacks compressed records within its limit.
@@ -22,7 +25,7 @@ func Validate(b []byte, d *Decompressor) error {
 	case h.Size() != len(b):
 		return ErrMalformed
 	case !CheckCRC(b, h):
-		return errs.New(errs.Invalid, "record batch fails its checksum")
+		return ErrChecksum
 	case h.Attributes&Control != 0:
 		return errs.New(errs.Invalid, "clients may not write control records")
 	case h.Count <= 0:
