@@ -11,6 +11,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -98,6 +99,11 @@ func (r *Resource) Clone() *Resource {
 		s.Shards = slices.Clone(s.Shards)
 		s.ShardMetrics = slices.Clone(s.ShardMetrics)
 		s.Scalings = slices.Clone(s.Scalings)
+		if s.Topic != nil {
+			t := *s.Topic
+			t.Configs = maps.Clone(t.Configs)
+			s.Topic = &t
+		}
 		c.Stream = &s
 	}
 	if r.Consumer != nil {
@@ -159,6 +165,25 @@ type Stream struct {
 	Scalings []int64 `json:"scalings,omitempty"`
 	// Shards are all shards that can still be read, by rising number.
 	Shards []Shard `json:"shards"`
+	// Topic is set when the stream was made as a Kafka topic, whose door then owns
+	// it: what it is made of can be changed through that door only.
+	Topic *Topic `json:"topic,omitempty"`
+}
+
+// Topic is what a stream keeps that was made as a Kafka topic.
+type Topic struct {
+	// Configs are the topic's own configuration entries, by Kafka's names.
+	Configs map[string]string `json:"configs,omitempty"`
+	// Replicas is the replication factor that was asked for.
+	Replicas int16 `json:"replicas"`
+	// Internal is for the brokers' own bookkeeping.
+	Internal bool `json:"internal,omitempty"`
+	// Hidden keeps the topic from readers of streams.
+	Hidden bool `json:"hidden,omitempty"`
+	// MaxAgeMillis and MaxBytes are how long and how much of a partition is kept;
+	// 0 is without bound.
+	MaxAgeMillis int64 `json:"max_age_ms,omitempty"`
+	MaxBytes     int64 `json:"max_bytes,omitempty"`
 }
 
 // Shard is one shard of a stream.

@@ -28,6 +28,9 @@ type NewStream struct {
 	// MaxRecordKiB is 1024 to 10240; 0 is the default.
 	MaxRecordKiB     int
 	AutoDistribution bool
+	// Topic makes a Kafka topic, whose shards are its partitions; nil is a stream
+	// like any other.
+	Topic *catalog.Topic
 }
 
 // Create makes a stream with its shards, in one step. Errors: Exists, LimitExceeded,
@@ -106,7 +109,10 @@ func newResource(key catalog.Key, n NewStream, number uint64, created int64) *ca
 	st := &catalog.Stream{
 		Number: number, Generation: 1, Mode: n.Mode, RetentionHours: MinRetentionHours,
 		MaxRecordKiB: n.MaxRecordKiB, AutoDistribution: n.AutoDistribution,
-		WarmMiBps: n.WarmMiBps,
+		WarmMiBps: n.WarmMiBps, Topic: n.Topic,
+	}
+	if n.Topic != nil {
+		st.RetentionHours = topicHours(n.Topic)
 	}
 	for i, r := range ids.UniformRanges(n.Shards) {
 		st.Shards = append(st.Shards, catalog.Shard{Number: ids.Shard(i), Range: r, Created: created})
@@ -118,6 +124,9 @@ func newResource(key catalog.Key, n NewStream, number uint64, created int64) *ca
 }
 
 func partitionConfig(st *catalog.Stream) log.Config {
+	if t := st.Topic; t != nil {
+		return log.Config{MaxAge: time.Duration(t.MaxAgeMillis) * time.Millisecond, MaxBytes: t.MaxBytes}
+	}
 	return log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour}
 }
 
@@ -182,10 +191,13 @@ func OpenShards(r *catalog.Resource) (n int) {
 }
 
 // Delete removes a stream and its records. Errors: NotFound, InUse while it is
-// being created or deleted, those of the log.
+// being created or deleted, Invalid for a topic, those of the log.
 func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
 	var gone *catalog.Stream
 	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if err := refuseTopic(r, "DeleteTopics"); err != nil {
+			return err
+		}
 		if s.transition > 0 {
 			r.State, r.Until = catalog.Deleting, clock.Millis(s.clock)+s.transition.Milliseconds()
 			tx.Put(r)
@@ -255,7 +267,7 @@ func lastSecond(r *catalog.Resource) (second int64) {
 func (s *Service) change(ctx context.Context, scope catalog.Scope, name string, fn func(*catalog.Tx, *catalog.Resource) error) error {
 	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		r := tx.Get(streamKey(scope, name))
-		if r == nil || s.gone(r) {
+		if r == nil || s.gone(r) || hidden(r) {
 			return notFound(scope.Account, name)
 		}
 		if state := s.Status(r); state != catalog.Active {

@@ -81,7 +81,7 @@ func (s *Service) List(scope catalog.Scope, after string, limit int) (page []*ca
 	all := s.catalog.List(catalog.KindStream, scope)
 	first := sort.Search(len(all), func(i int) bool { return all[i].Name > after })
 	for _, r := range all[first:] {
-		if s.gone(r) {
+		if s.gone(r) || hidden(r) {
 			continue
 		}
 		if len(page) == limit {

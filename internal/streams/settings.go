@@ -17,6 +17,9 @@ import (
 func (s *Service) SetRetention(ctx context.Context, scope catalog.Scope, name string, hours int, longer bool) error {
 	defer s.rouse()
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if err := refuseTopic(r, "IncrementalAlterConfigs"); err != nil {
+			return err
+		}
 		old := r.Stream.RetentionHours
 		switch {
 		case hours < MinRetentionHours:

@@ -103,7 +103,7 @@ func New(o Options) (*Service, error) {
 // Lookup returns the stream of that name, in whatever state.
 func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, error) {
 	r := s.catalog.Get(streamKey(scope, name))
-	if r == nil || s.gone(r) {
+	if r == nil || s.gone(r) || hidden(r) {
 		return nil, notFound(scope.Account, name)
 	}
 	return r, nil
@@ -114,7 +114,7 @@ func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, e
 // AWS.
 func (s *Service) Usable(scope catalog.Scope, name []byte) (*catalog.Resource, error) {
 	r := s.catalog.Stream(scope, name)
-	if r == nil || r.State != catalog.Active && (s.gone(r) || s.Status(r) == catalog.Creating) {
+	if r == nil || r.State != catalog.Active && (s.gone(r) || s.Status(r) == catalog.Creating) || hidden(r) {
 		return nil, notFound(scope.Account, string(name))
 	}
 	return r, nil
