@@ -1,0 +1,167 @@
+// Package brokers is the domain behind Kafka's protocol: clusters, their topics
+// and configurations, what may be produced, and where in time an offset is.
+//
+// The topics of the default cluster are the streams of one account and region:
+// partition N is shard N. A topic made here belongs to Kafka, and the API of
+// streams can use it but not change it; a stream made there is used here the
+// same way.
+//
+// A Cluster is safe for concurrent use. It knows no sockets, and its answers
+// carry Kafka's own error codes.
+package brokers
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"sync"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
+	"thalweg/internal/streams"
+)
+
+// Options configure a Cluster. All but Brokers are needed.
+type Options struct {
+	Log     log.Log
+	Catalog *catalog.Catalog
+	Streams *streams.Service
+	Clock   clock.Clock
+	Keys    streams.Keys
+	// Scope is where the cluster's topics are streams.
+	Scope catalog.Scope
+	// Brokers is how many brokers the cluster shows, at least 1. They share one log.
+	Brokers int
+}
+
+// Cluster is one cluster: a set of brokers with topics, groups and producers of
+// its own.
+type Cluster struct {
+	log     log.Log
+	catalog *catalog.Catalog
+	streams *streams.Service
+	clock   clock.Clock
+	scope   catalog.Scope
+	id      string
+	brokers int32
+
+	unpacks   sync.Pool // *batch.Decompressor
+	producers producerIDs
+
+	mu     sync.RWMutex
+	topics map[uint64]*Topic // by stream number; guarded by mu
+}
+
+// maxUnpackedBytes bounds a compressed batch once unpacked, as streams' readers
+// do: what they could not read is not taken.
+const maxUnpackedBytes = 64 << 20
+
+// New returns the default cluster.
+func New(o Options) *Cluster {
+	c := &Cluster{
+		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
+		brokers: int32(max(o.Brokers, 1)), topics: map[uint64]*Topic{},
+	}
+	secret := o.Keys.Secret("kafka cluster default")
+	c.id = base64.RawURLEncoding.EncodeToString(secret[:16])
+	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }
+	return c
+}
+
+// Name is the cluster's name.
+func (c *Cluster) Name() string { return "default" }
+
+// ID is the cluster's id: the same for as long as the installation lives.
+func (c *Cluster) ID() string { return c.id }
+
+// Brokers is the number of brokers; their ids are 1 to that.
+func (c *Cluster) Brokers() int32 { return c.brokers }
+
+// Controller is the broker that takes administrative requests. Any does.
+func (c *Cluster) Controller() int32 { return 1 }
+
+// Leader is the broker that leads a partition of t.
+func (c *Cluster) Leader(t *Topic, partition int32) int32 {
+	return 1 + int32((uint64(partition)+t.res.Stream.Number)%uint64(c.brokers))
+}
+
+// Replicas are the brokers that hold a partition of t, the leader first.
+func (c *Cluster) Replicas(t *Topic, partition int32) []int32 {
+	leader := c.Leader(t, partition) - 1
+	out := make([]int32, min(int32(t.replicas()), c.brokers))
+	for i := range out {
+		out[i] = 1 + (leader+int32(i))%c.brokers
+	}
+	return out
+}
+
+// LeaderEpoch is the epoch of every partition's leader: it rises at each start
+// that was not clean.
+func (c *Cluster) LeaderEpoch(p log.PartitionID) (int32, error) {
+	info, err := c.log.Info(p)
+	return info.LeaderEpoch, err
+}
+
+// TopicID is a topic's id: 48 bits of its creation in milliseconds, then its
+// stream number, in the layout of a version 7 UUID (RFC 9562). A topic that is
+// made again under its name has another.
+type TopicID [16]byte
+
+func topicID(r *catalog.Resource) TopicID {
+	var id TopicID
+	binary.BigEndian.PutUint64(id[:], uint64(r.Created)<<16|0x7000)
+	binary.BigEndian.PutUint64(id[8:], 1<<63|r.Stream.Number)
+	return id
+}
+
+// stream is the number in an id.
+func (id TopicID) stream() uint64 { return binary.BigEndian.Uint64(id[8:]) &^ (3 << 62) }
+
+// Topic returns the topic of that name, nil if there is none.
+func (c *Cluster) Topic(name string) *Topic { return c.topic(c.catalog.Stream(c.scope, []byte(name))) }
+
+// TopicByID returns the topic of that id, nil if there is none.
+func (c *Cluster) TopicByID(id TopicID) *Topic {
+	r := c.catalog.StreamNumber(id.stream())
+	if r == nil || r.Scope != c.scope || topicID(r) != id {
+		return nil
+	}
+	return c.topic(r)
+}
+
+// Topics returns all topics, by name.
+func (c *Cluster) Topics() []*Topic {
+	var out []*Topic
+	for _, r := range c.catalog.List(catalog.KindStream, c.scope) {
+		if t := c.topic(r); t != nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// maxTopics is how many topics are kept derived; beyond it they are derived anew.
+const maxTopics = 10_000
+
+func (c *Cluster) topic(r *catalog.Resource) *Topic {
+	if r == nil || c.streams.Status(r) == catalog.Creating || r.State == catalog.Deleting {
+		return nil
+	}
+	c.mu.RLock()
+	t := c.topics[r.Stream.Number]
+	c.mu.RUnlock()
+	if t != nil && t.res == r {
+		return t
+	}
+	t = newTopic(r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.topics[r.Stream.Number]; old == nil || old.res.Version < r.Version {
+		if len(c.topics) >= maxTopics {
+			clear(c.topics)
+		}
+		c.topics[r.Stream.Number] = t
+	}
+	return t
+}
