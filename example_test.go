@@ -12,7 +12,7 @@ import (
 // A program runs a server of its own and gives its URL to AWS SDKs.
 func ExampleStart() {
 	ctx := context.Background()
-	srv, err := thalweg.Start(ctx, thalweg.Config{Ephemeral: true, Listen: "127.0.0.1:0", ListenTLS: "off"})
+	srv, err := thalweg.Start(ctx, thalweg.Config{Ephemeral: true, Listen: "127.0.0.1:0", ListenTLS: "off", ListenKafka: "127.0.0.1:0"})
 	if err != nil {
 		log.Fatal(err)
 	}

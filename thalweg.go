@@ -1,5 +1,6 @@
 // Package thalweg runs a Thalweg server inside another Go program: durable
-// streams that speak Amazon Kinesis, for AWS SDKs to use over HTTP.
+// streams that speak Amazon Kinesis, for AWS SDKs to use over HTTP, and the
+// protocol of Apache Kafka.
 //
 // For tests there is package thalwegtest.
 package thalweg
@@ -15,10 +16,10 @@ import (
 )
 
 // Config says how a server works. The zero value is a durable server that
-// listens on 127.0.0.1:4566 and, with TLS, on 127.0.0.1:4567, accepts any
-// credentials, and keeps its data where `thalweg serve` would. The environment
-// is not consulted except for that place and AWS_REGION. docs/config.md has the
-// forms and the meaning of each setting.
+// listens on 127.0.0.1:4566, with TLS on 127.0.0.1:4567, and for Kafka on
+// 127.0.0.1:9092, accepts any credentials, and keeps its data where
+// `thalweg serve` would. The environment is not consulted except for that place
+// and AWS_REGION. docs/config.md has the forms and the meaning of each setting.
 type Config struct {
 	// DataDir is the data directory. Only one server at a time can use it.
 	DataDir string
@@ -26,8 +27,9 @@ type Config struct {
 	Ephemeral bool
 	// Durability is "fsync" or "os".
 	Durability string
-	// Listen and ListenTLS are HOST:PORT, port 0 for a free one, or "off".
-	Listen, ListenTLS string
+	// Listen, ListenTLS and ListenKafka are HOST:PORT, port 0 for a free one, or
+	// "off".
+	Listen, ListenTLS, ListenKafka string
 	// Auth is "open" or "strict".
 	Auth string
 	// Account and Region are used where a request names none.
@@ -47,7 +49,7 @@ type Server struct{ app *app.Server }
 func Start(ctx context.Context, c Config) (*Server, error) {
 	flags := map[string]string{}
 	for name, v := range map[string]string{
-		"data": c.DataDir, "durability": c.Durability, "listen": c.Listen, "listen-tls": c.ListenTLS,
+		"data": c.DataDir, "durability": c.Durability, "listen": c.Listen, "listen-tls": c.ListenTLS, "listen-kafka": c.ListenKafka,
 		"auth": c.Auth, "account": c.Account, "region": c.Region,
 	} {
 		if v != "" {
@@ -93,6 +95,9 @@ func (s *Server) Endpoint() string { return s.app.Addresses().HTTP }
 
 // TLSEndpoint is the URL of the TLS listener, "" when it is off.
 func (s *Server) TLSEndpoint() string { return s.app.Addresses().HTTPS }
+
+// Kafka is HOST:PORT of the first Kafka broker, "" when that is off.
+func (s *Server) Kafka() string { return s.app.Addresses().Kafka }
 
 // CAPEM is the certificate authority that clients of TLSEndpoint must trust, nil
 // when that is off.

@@ -1,4 +1,4 @@
-// Package thalwegtest gives a Go test a Kinesis server of its own, in the test's
+// Package thalwegtest gives a Go test a Kinesis and Kafka server of its own, in the test's
 // process and in memory: it starts in milliseconds, needs nothing installed, and
 // is gone with the test.
 package thalwegtest
@@ -17,6 +17,9 @@ type Server struct {
 	// latter must trust CAPEM.
 	Endpoint, TLSEndpoint string
 	CAPEM                 []byte
+	// Kafka is HOST:PORT to bootstrap Kafka clients from. Topics are the streams of
+	// account 000000000000 in Region.
+	Kafka string
 	// Region and the credentials are good for any client.
 	Region, AccessKeyID, SecretAccessKey string
 }
@@ -51,7 +54,7 @@ func WithDataDir(dir string) Option {
 // server is stopped when the test and its subtests are over.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	s := settings{config: thalweg.Config{Ephemeral: true, Listen: "127.0.0.1:0", ListenTLS: "off", Region: "us-east-1"}}
+	s := settings{config: thalweg.Config{Ephemeral: true, Listen: "127.0.0.1:0", ListenTLS: "off", ListenKafka: "127.0.0.1:0", Region: "us-east-1"}}
 	for _, o := range opts {
 		o(&s)
 	}
@@ -66,7 +69,7 @@ func New(t testing.TB, opts ...Option) *Server {
 			t.Errorf("stop thalweg: %v", err)
 		}
 	})
-	out := &Server{Endpoint: srv.Endpoint(), TLSEndpoint: srv.TLSEndpoint(), CAPEM: srv.CAPEM(), Region: s.config.Region,
+	out := &Server{Endpoint: srv.Endpoint(), TLSEndpoint: srv.TLSEndpoint(), CAPEM: srv.CAPEM(), Kafka: srv.Kafka(), Region: s.config.Region,
 		AccessKeyID: "test", SecretAccessKey: "test"}
 	if s.strict {
 		out.AccessKeyID, out.SecretAccessKey, err = srv.CreateKey(t.Context(), "000000000000")

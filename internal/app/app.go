@@ -22,6 +22,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/config"
 	"thalweg/internal/identity"
+	"thalweg/internal/kafka"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/listen"
@@ -65,6 +66,7 @@ type Server struct {
 	certs    *certificates                    // nil when TLS is off
 	plain    *listen.Server                   // nil when off
 	secure   *listen.Server                   // nil when off
+	kafka    *kafka.Door                      // nil when off
 	open     atomic.Pointer[[]*listen.Server] // the two that are on, once both are; requests come before
 
 	stops   []part // started parts, in order
@@ -129,6 +131,7 @@ func (s *Server) Failed() <-chan struct{} { return s.group.Context().Done() }
 // listener that is off.
 type Addresses struct {
 	HTTP, HTTPS string // URLs
+	Kafka       string // HOST:PORT of the first broker
 }
 
 // Addresses returns where this server listens.
@@ -140,6 +143,7 @@ func (s *Server) Addresses() Addresses {
 	if s.secure != nil {
 		a.HTTPS = loopback("https://" + s.secure.Addr().String())
 	}
+	a.Kafka = s.firstKafka()
 	return a
 }
 

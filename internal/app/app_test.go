@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func testConfig(t testing.TB) config.Config {
 	c := config.Default(func(string) (string, bool) { return "", false })
 	c.Data, c.Listen, c.ListenTLS = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "off"
+	c.ListenKafka[0].Addr = "127.0.0.1:0"
 	return c
 }
 
@@ -277,8 +278,10 @@ func TestReadyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`{"http":%q,"https":%q,"kafka":"","kafka_listeners":[],"data":%q,"pid":%d}`+"\n",
-		s.Addresses().HTTP, s.Addresses().HTTPS, c.Data, os.Getpid())
+	kafka := s.Addresses().Kafka
+	want := fmt.Sprintf(`{"http":%q,"https":%q,"kafka":%q,"kafka_listeners":[{"cluster":"default","broker":1,"protocol":"PLAINTEXT",`+
+		`"bind":%q,"advertised":%q}],"data":%q,"pid":%d}`+"\n",
+		s.Addresses().HTTP, s.Addresses().HTTPS, kafka, kafka, kafka, c.Data, os.Getpid())
 	if string(b) != want {
 		t.Errorf("%s, want %s", b, want)
 	}

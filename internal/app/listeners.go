@@ -49,7 +49,7 @@ func startListeners(_ context.Context, s *Server) error {
 // guard puts the rules for browsers before h; open is for what asks for no
 // credentials.
 func (s *Server) guard(open bool, h http.Handler) http.Handler {
-	return httpguard.New(httpguard.Config{Open: open, Origins: s.cfg.AllowOrigin, Hosts: s.cfg.Advertise}, h)
+	return httpguard.New(httpguard.Config{Open: open, Origins: s.cfg.AllowOrigin, Hosts: s.cfg.AdvertisedHosts()}, h)
 }
 
 // Bounds on one connection that http1 takes.

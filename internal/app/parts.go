@@ -13,7 +13,7 @@ import (
 
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/model/firehose"
-	"thalweg/internal/awsapi/model/kafka"
+	kafkamodel "thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/awsapi/model/kafkaconnect"
 	"thalweg/internal/awsapi/model/kinesisanalyticsv2"
 	"thalweg/internal/awsapi/model/kinesisvideo"
@@ -65,6 +65,7 @@ func serverParts() []part {
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
+		{"Kafka", startKafka, stopKafka},
 		{"listeners", startListeners, stopListeners},
 		{"certificates ready", awaitCerts, nil},
 		{"administration", startAdmin, stopAdmin},
@@ -203,7 +204,7 @@ func startDoors(_ context.Context, s *Server) error {
 		kinesis.New(s.streams).Service(),
 		lease.NewTables(s.tables).Service(),
 		firehose.NewService(firehose.Unimplemented{}),
-		kafka.NewService(kafka.Unimplemented{}),
+		kafkamodel.NewService(kafkamodel.Unimplemented{}),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
 		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),
 		kinesisvideo.NewService(kinesisvideo.Unimplemented{}),
@@ -240,8 +241,8 @@ func startCerts(_ context.Context, s *Server) error {
 	if s.cfg.ListenTLS.IsOff() {
 		return nil
 	}
-	names := make([]string, len(s.cfg.Advertise))
-	for i, h := range s.cfg.Advertise {
+	names := s.cfg.AdvertisedHosts()
+	for i, h := range names {
 		names[i] = hostOnly(h)
 	}
 	c := &certificates{done: make(chan struct{})}
@@ -290,12 +291,12 @@ func hostOnly(hostport string) string {
 
 // readyReport is what --ready-file gets.
 type readyReport struct {
-	HTTP           string     `json:"http"`
-	HTTPS          string     `json:"https"`
-	Kafka          string     `json:"kafka"`
-	KafkaListeners []struct{} `json:"kafka_listeners"`
-	Data           string     `json:"data"`
-	PID            int        `json:"pid"`
+	HTTP           string          `json:"http"`
+	HTTPS          string          `json:"https"`
+	Kafka          string          `json:"kafka"`
+	KafkaListeners []KafkaListener `json:"kafka_listeners"`
+	Data           string          `json:"data"`
+	PID            int             `json:"pid"`
 }
 
 func startReadyFile(_ context.Context, s *Server) error {
@@ -303,7 +304,8 @@ func startReadyFile(_ context.Context, s *Server) error {
 		return nil
 	}
 	a := s.Addresses()
-	b, err := json.Marshal(readyReport{HTTP: a.HTTP, HTTPS: a.HTTPS, KafkaListeners: []struct{}{}, Data: s.data, PID: os.Getpid()})
+	b, err := json.Marshal(readyReport{HTTP: a.HTTP, HTTPS: a.HTTPS, Kafka: a.Kafka, KafkaListeners: s.KafkaListeners(),
+		Data: s.data, PID: os.Getpid()})
 	if err != nil {
 		return err
 	}

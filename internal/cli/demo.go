@@ -166,7 +166,7 @@ func (e Env) demoSource(d *demoFlags) (demo.Source, string, func(), error) {
 func (e Env) demoServer(ctx context.Context, d *demoFlags, listenGiven bool) (config.Config, *app.Server, *bytes.Buffer, error) {
 	log := &bytes.Buffer{}
 	cfg := config.Default(e.Lookup)
-	cfg.Data, cfg.Listen, cfg.ListenTLS = d.data, d.listen, "off"
+	cfg.Data, cfg.Listen, cfg.ListenTLS, cfg.ListenKafka = d.data, d.listen, "off", nil
 	if d.durability == string(config.OS) {
 		cfg.Durability = config.OS
 	} else if d.durability != string(config.Fsync) {

@@ -38,7 +38,7 @@ func (e Env) serveCmd() *cobra.Command {
 		}
 		e.banner(cfg, srv)
 		if _, tty := terminal(e.Stdout); !tty { // nobody reads the banner
-			logger.Info("ready", "http", srv.Addresses().HTTP, "https", srv.Addresses().HTTPS, "data", srv.Data(),
+			logger.Info("ready", "http", srv.Addresses().HTTP, "https", srv.Addresses().HTTPS, "kafka", srv.Addresses().Kafka, "data", srv.Data(),
 				"durability", cfg.Promise(), "took_ms", srv.StartTook().Milliseconds())
 		}
 		return waitAndStop(c.Context(), cfg, srv)
@@ -152,7 +152,10 @@ func (e Env) banner(cfg config.Config, srv *app.Server) {
 		line("over TLS", a.HTTPS)
 	}
 	if a.HTTPS != "" && !config.IsLoopback(cfg.ListenTLS) {
-		line("elsewhere", elsewhere(cfg.Advertise, a.HTTPS))
+		line("elsewhere", elsewhere(cfg.AdvertisedHosts(), a.HTTPS))
+	}
+	if a.Kafka != "" {
+		line("kafka", a.Kafka)
 	}
 	if cfg.Ephemeral {
 		line("data", "in memory")

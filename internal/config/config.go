@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"thalweg/internal/errs"
 )
@@ -28,7 +29,10 @@ type Config struct {
 
 	Listen    HostPort // plain HTTP: every AWS API, health, metrics
 	ListenTLS HostPort // the same over TLS
-	Advertise []string // host names by which clients may reach the listeners
+	Advertise []string // [NAME=]HOST[:PORT] by which clients may reach the listeners
+
+	ListenKafka  []KafkaListener // Kafka's protocol; none is off
+	KafkaBrokers int             // brokers that a cluster shows, each on a port of its own
 
 	Auth        Auth     // which requests are believed
 	Insecure    bool     // permits what Auth and TLS rules forbid off loopback
@@ -52,19 +56,21 @@ func Default(env Env) Config {
 		region = Region(v)
 	}
 	return Config{
-		Data:       DefaultData(env),
-		Durability: Fsync,
-		Log:        "disk",
-		Memory:     256 << 20,
-		Listen:     "127.0.0.1:4566",
-		ListenTLS:  "127.0.0.1:4567",
-		Auth:       AuthOpen,
-		Account:    "000000000000",
-		Region:     region,
-		Limits:     LimitsOff,
-		Shutdown:   Duration(defaultShutdown),
-		LogLevel:   LevelInfo,
-		LogFormat:  FormatAuto,
+		Data:         DefaultData(env),
+		Durability:   Fsync,
+		Log:          "disk",
+		Memory:       256 << 20,
+		Listen:       "127.0.0.1:4566",
+		ListenTLS:    "127.0.0.1:4567",
+		ListenKafka:  []KafkaListener{{Cluster: DefaultCluster, Protocol: "PLAINTEXT", Addr: "127.0.0.1:9092"}},
+		KafkaBrokers: 1,
+		Auth:         AuthOpen,
+		Account:      "000000000000",
+		Region:       region,
+		Limits:       LimitsOff,
+		Shutdown:     Duration(defaultShutdown),
+		LogLevel:     LevelInfo,
+		LogFormat:    FormatAuto,
 	}
 }
 
@@ -96,6 +102,14 @@ func (c *Config) Validate() error {
 	if c.Listen.IsOff() && c.ListenTLS.IsOff() {
 		return &errs.Error{Kind: errs.Invalid, Msg: "both listeners are off", Hint: "give --listen or --listen-tls an address"}
 	}
+	for _, l := range c.ListenKafka {
+		if _, port, err := net.SplitHostPort(string(l.Addr)); err == nil {
+			if n, err := strconv.Atoi(port); err == nil && n+c.KafkaBrokers-1 > 65535 {
+				return &errs.Error{Kind: errs.Invalid, Msg: "there are not enough ports from " + string(l.Addr) + " on for the brokers",
+					Hint: "give --listen-kafka a lower port, or --kafka-brokers a smaller number"}
+			}
+		}
+	}
 	if c.Memory < minMemory {
 		return &errs.Error{Kind: errs.Invalid, Msg: "memory is " + c.Memory.String() + ", which is less than the server can work with",
 			Hint: "give at least " + minMemory.String()}
@@ -115,6 +129,9 @@ func (c *Config) Unsafe() []string {
 		out = append(out, "memory only: every record is lost when the process ends (--ephemeral)")
 	case c.Durability == OS:
 		out = append(out, "not fsynced: acknowledged records can be lost on power failure (--durability os)")
+	}
+	if c.Auth == AuthStrict && len(c.ListenKafka) > 0 {
+		out = append(out, "Kafka clients are not authenticated, whatever --auth says (--listen-kafka)")
 	}
 	if c.Insecure {
 		out = append(out, "the checks on binds, TLS and authentication off loopback are disabled (--insecure)")

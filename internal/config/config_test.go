@@ -224,3 +224,52 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+func TestKafkaListeners(t *testing.T) {
+	for _, tc := range []struct {
+		listen, advertise string
+		host              string
+		port              int
+		refused           string
+	}{
+		{listen: "127.0.0.1:9092", host: "127.0.0.1"},
+		{listen: "default=PLAINTEXT://127.0.0.1:0", host: "127.0.0.1"},
+		{listen: "0.0.0.0:9092"},
+		{listen: "0.0.0.0:9092", advertise: "db.example:4567", host: "db.example"},
+		{listen: "127.0.0.1:9092", advertise: "db.example", host: "127.0.0.1"},
+		{listen: "127.0.0.1:9092", advertise: "db.example,default=kafka.example:19092", host: "kafka.example", port: 19092},
+		{listen: "SASL_SSL://127.0.0.1:9092", refused: "not built yet"},
+		{listen: "other=127.0.0.1:9092", refused: `only "default"`},
+		{listen: "HTTP://127.0.0.1:9092", refused: "no known protocol"},
+		{listen: "127.0.0.1", refused: "not HOST:PORT"},
+		{listen: "127.0.0.1:9092", advertise: "other=db.example", refused: `only "default"`},
+	} {
+		flags := map[string]string{"listen-kafka": tc.listen}
+		if tc.advertise != "" {
+			flags["advertise"] = tc.advertise
+		}
+		c, err := Load(Sources{Flags: flags})
+		if tc.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.refused) {
+				t.Errorf("%s: %v, want %q", tc.listen, err, tc.refused)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tc.listen, err)
+			continue
+		}
+		if host, port := c.KafkaAdvertised(c.ListenKafka[0]); host != tc.host || port != tc.port {
+			t.Errorf("%s, %s: advertised %q %d, want %q %d", tc.listen, tc.advertise, host, port, tc.host, tc.port)
+		}
+	}
+	for text, want := range map[string]string{"off": "off", "127.0.0.1:1,127.0.0.2:2": "127.0.0.1:1,127.0.0.2:2"} {
+		c, err := Load(Sources{Flags: map[string]string{"listen-kafka": text}})
+		if got := (kafkaListeners{&c.ListenKafka}).String(); err != nil || got != want {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	if _, err := Load(Sources{Flags: map[string]string{"listen-kafka": "127.0.0.1:65535", "kafka-brokers": "2"}}); err == nil {
+		t.Error("two brokers on one port")
+	}
+}

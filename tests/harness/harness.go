@@ -45,6 +45,7 @@ type Options struct {
 type Ready struct {
 	HTTP  string `json:"http"`
 	HTTPS string `json:"https"`
+	Kafka string `json:"kafka"`
 	Data  string `json:"data"`
 	PID   int    `json:"pid"`
 }
@@ -94,14 +95,17 @@ func (s *Server) Restart(ctx context.Context) error { return s.launch(ctx) }
 // args is the command line of the next process: the ports are those of the one
 // before, if there was one.
 func (s *Server) args(readyFile string) []string {
-	listen, listenTLS := "127.0.0.1:0", "127.0.0.1:0"
+	listen, listenTLS, listenKafka := "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	if r := s.Ready(); r.HTTP != "" {
 		listen = hostPort(r.HTTP)
+		if r.Kafka != "" {
+			listenKafka = r.Kafka
+		}
 		if r.HTTPS != "" {
 			listenTLS = hostPort(r.HTTPS)
 		}
 	}
-	args := []string{"serve", "--listen", listen, "--listen-tls", listenTLS, "--ready-file", readyFile}
+	args := []string{"serve", "--listen", listen, "--listen-tls", listenTLS, "--listen-kafka", listenKafka, "--ready-file", readyFile}
 	if s.opts.Ephemeral {
 		args = append(args, "--ephemeral")
 	} else {

@@ -36,7 +36,7 @@ export async function start() {
   const readyFile = join(directory, "ready.json");
   const server = spawn(
     binary(directory),
-    ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--ready-file", readyFile, "--data", join(directory, "data")],
+    ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--listen-kafka", "127.0.0.1:0", "--ready-file", readyFile, "--data", join(directory, "data")],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";

@@ -59,7 +59,8 @@ def endpoint(tmp_path_factory):
         return
     directory = tmp_path_factory.mktemp("server")
     ready, log = directory / "ready.json", directory / "log"
-    command = [_binary(directory), "serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0"]
+    command = [_binary(directory), "serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0",
+               "--listen-kafka", "127.0.0.1:0"]
     command += ["--ready-file", str(ready), "--data", str(directory / "data")]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)

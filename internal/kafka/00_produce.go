@@ -1,0 +1,188 @@
+package kafka
+
+import (
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+	"thalweg/internal/kwire"
+	"thalweg/internal/log"
+)
+
+// Produce
+//
+// Appends record batches, one per partition, as they came. A batch is checked
+// inside and out, compressed or not; what is wrong with one is no matter of the
+// others. acks -1 and 1 are answered when the batch is durable, as --durability
+// says; 0 is not answered, and an error then ends the connection. An idempotent
+// producer's repeat is answered with the offset it got first.
+//
+// Errors: CORRUPT_MESSAGE for a checksum, INVALID_RECORD for what is in a batch,
+// MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_REQUIRED_ACKS,
+// UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OUT_OF_ORDER_SEQUENCE_NUMBER,
+// INVALID_PRODUCER_EPOCH; POLICY_VIOLATION for a closed shard of a stream;
+// NOT_ENOUGH_REPLICAS, after which clients try again, when memory or disk are
+// spent; KAFKA_STORAGE_ERROR when the log is read-only.
+//
+// Status: partial: transactional batches are refused with INVALID_TXN_STATE
+
+// maxAppendBytes bounds one append; a larger request makes several.
+const maxAppendBytes = 16 << 20
+
+// producing is one Produce under way.
+type producing struct {
+	header  kwire.Header
+	in      kwire.ProduceRequest
+	parts   []part // one per partition, in order
+	left    atomic.Int32
+	ready   chan struct{}
+	cluster *brokers.Cluster
+}
+
+// part is one partition's share.
+type part struct {
+	topic  *brokers.Topic
+	entry  log.Entry
+	result log.Result
+	err    *brokers.Error
+}
+
+// produce serves a Produce. It owns f, which holds the batches.
+func (c *conn) produce(h kwire.Header, rest []byte, f *frame) error {
+	p, err := c.parseProduce(h, rest)
+	if err != nil {
+		f.release()
+		return err
+	}
+	p.check()
+	f.uncharge() // the log charges what it takes
+	c.appends.Add(1)
+	p.append(c.door.log, c.appends.Done)
+	return c.queue(&reply{ready: p.ready, make: p.response, done: f.release})
+}
+
+func (c *conn) parseProduce(h kwire.Header, rest []byte) (*producing, error) {
+	req := kmsg.ProduceRequest{Version: h.Version}
+	if req.IsFlexible() {
+		var err error
+		if rest, err = kwire.SkipTags(rest); err != nil {
+			return nil, err
+		}
+	}
+	in, err := kwire.ParseProduce(rest, h.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &producing{header: h, in: in, ready: make(chan struct{}), cluster: c.door.cluster}, nil
+}
+
+// check finds each partition and holds its batch against the rules.
+func (p *producing) check() {
+	for i := range p.in.Topics {
+		t := &p.in.Topics[i]
+		topic, missing := p.find(t)
+		for k := range t.Partitions {
+			pt := part{topic: topic, err: missing}
+			switch {
+			case p.in.Acks < -1 || p.in.Acks > 1:
+				pt.err = refuse(brokers.InvalidRequiredAcks, "Required acks must be -1, 0 or 1.")
+			case p.in.Transactional:
+				pt.err = refuse(brokers.InvalidTxnState, "Transactions are not supported by this server.")
+			case missing == nil:
+				pt.entry, pt.err = p.cluster.Entry(topic, t.Partitions[k].Index, t.Partitions[k].Records)
+			}
+			p.parts = append(p.parts, pt)
+		}
+	}
+}
+
+func (p *producing) find(t *kwire.ProduceTopic) (*brokers.Topic, *brokers.Error) {
+	if p.header.Version >= 13 {
+		if topic := p.cluster.TopicByID(t.ID); topic != nil {
+			return topic, nil
+		}
+		return nil, unknownTopicID()
+	}
+	if topic := p.cluster.Topic(t.Name); topic != nil {
+		return topic, nil
+	}
+	return nil, unknownTopic()
+}
+
+// append gives the log what passed; answered is called, and ready closed, when
+// all of it has been answered.
+func (p *producing) append(l log.Log, answered func()) {
+	finish := func() {
+		if p.left.Add(-1) == 0 {
+			close(p.ready)
+			answered()
+		}
+	}
+	p.left.Store(1)
+	for from := 0; from < len(p.parts); {
+		var entries []log.Entry
+		var at []int
+		bytes := 0
+		for ; from < len(p.parts); from++ {
+			e := &p.parts[from].entry
+			if p.parts[from].err != nil {
+				continue
+			}
+			if bytes += len(e.Batch); bytes > maxAppendBytes && len(entries) > 0 {
+				break
+			}
+			entries, at = append(entries, *e), append(at, from)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		p.left.Add(1)
+		l.Append(log.Request{Entries: entries}, func(r []log.Result) {
+			for i := range r {
+				p.parts[at[i]].result = r[i]
+			}
+			finish()
+		})
+	}
+	finish()
+}
+
+// response makes the answer once the log has spoken.
+func (p *producing) response() ([][]byte, error) {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.SetVersion(p.header.Version)
+	failed := false
+	next := 0
+	for i := range p.in.Topics {
+		in := &p.in.Topics[i]
+		t := kmsg.NewProduceResponseTopic()
+		t.Topic, t.TopicID = in.Name, in.ID
+		for k := range in.Partitions {
+			pt := &p.parts[next]
+			next++
+			out := kmsg.NewProduceResponseTopicPartition()
+			out.Partition, out.BaseOffset, out.LogAppendTime, out.LogStartOffset = in.Partitions[k].Index, -1, -1, -1
+			refused := pt.err
+			if refused == nil {
+				a := p.cluster.Appended(pt.topic, &pt.entry, pt.result)
+				refused = a.Err
+				out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Offset, a.Time, a.LogStart
+			}
+			out.ErrorCode, out.ErrorMessage = code(refused), message(refused)
+			failed = failed || refused != nil
+			t.Partitions = append(t.Partitions, out)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	if p.in.Acks == 0 {
+		if failed {
+			return nil, errRefused // the only way to tell
+		}
+		return nil, nil
+	}
+	buf := kwire.AppendResponseHeader(nil, kwire.Produce, p.header.Correlation, resp.IsFlexible())
+	buf = resp.AppendTo(buf)
+	kwire.PutSize(buf, len(buf)-kwire.SizeLen)
+	return [][]byte{buf}, nil
+}

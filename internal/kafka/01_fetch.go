@@ -1,0 +1,279 @@
+package kafka
+
+import (
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+	"thalweg/internal/errs"
+	"thalweg/internal/kwire"
+	"thalweg/internal/log"
+)
+
+// Fetch
+//
+// Reads record batches from the log as they are. A fetch that finds less than
+// min_bytes waits for them by event, for as long as it says. The batch that holds
+// the offset comes whole, even when it is larger than the limits, if it is the
+// first; others end where the limits do. read_committed stops at the last stable
+// offset.
+//
+// Sessions are not kept: the session id is 0, and every fetch names what it wants,
+// as KIP-227 lets a broker decide.
+//
+// Errors: OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
+// FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE for what is damaged
+// on disk, FETCH_SESSION_ID_NOT_FOUND. When memory is spent the answer is empty
+// and tells the client to pause.
+//
+// Status: done
+
+const (
+	// maxFetchBytes bounds a response: what is under way to a slow client is pinned
+	// in memory.
+	maxFetchBytes = 16 << 20
+	// maxFetchWait bounds the wait of a fetch.
+	maxFetchWait = 5 * time.Minute
+	// overloadPause is how long a client is told to wait when memory is spent.
+	overloadPause = 100 * time.Millisecond
+)
+
+// fetchPart is one partition of a fetch.
+type fetchPart struct {
+	partition log.PartitionID
+	offset    int64
+	max       int
+	err       *brokers.Error
+	got       log.Batches
+}
+
+// fetching is one Fetch under way.
+type fetching struct {
+	in        *kmsg.FetchRequest
+	isolation log.Isolation
+	parts     []fetchPart // in the request's order
+	throttle  time.Duration
+}
+
+func (d *Door) fetch(r *request, in *kmsg.FetchRequest) (*reply, error) {
+	if in.SessionID != 0 && in.SessionEpoch > 0 {
+		return fetchRefused(r, brokers.FetchSessionNotFound), nil
+	}
+	f := &fetching{in: in, isolation: log.Uncommitted}
+	if in.IsolationLevel == 1 {
+		f.isolation = log.Committed
+	}
+	ready := d.locate(f)
+	if !ready && in.MaxWaitMillis > 0 {
+		d.await(r, f)
+	}
+	d.read(f)
+	pieces := f.response(r.header)
+	return &reply{make: func() ([][]byte, error) { return pieces, nil }, done: f.release}, nil
+}
+
+func fetchRefused(r *request, c brokers.Code) *reply {
+	pieces := kwire.BeginFetch(r.header.Version, r.header.Correlation, 0, int16(c), 0, 0).Pieces()
+	return &reply{make: func() ([][]byte, error) { return pieces, nil }}
+}
+
+// locate finds every partition. It reports whether there is nothing to wait for:
+// something cannot be read, or nothing was asked for.
+func (d *Door) locate(f *fetching) (ready bool) {
+	ready = true
+	for i := range f.in.Topics {
+		t := &f.in.Topics[i]
+		topic, missing := d.cluster.Topic(t.Topic), unknownTopic()
+		if f.in.Version >= 13 {
+			topic, missing = d.cluster.TopicByID(t.TopicID), unknownTopicID()
+		}
+		for k := range t.Partitions {
+			in := &t.Partitions[k]
+			p := fetchPart{offset: in.FetchOffset, max: int(max(in.PartitionMaxBytes, 0)), err: missing}
+			if topic != nil {
+				p.partition, p.err = d.readable(topic, in)
+			}
+			f.parts = append(f.parts, p)
+		}
+	}
+	ready = len(f.parts) == 0
+	for i := range f.parts {
+		ready = ready || f.parts[i].err != nil
+	}
+	return ready
+}
+
+// readable finds a partition and refuses an offset or an epoch that it has not.
+func (d *Door) readable(t *brokers.Topic, in *kmsg.FetchRequestTopicPartition) (log.PartitionID, *brokers.Error) {
+	p, ok := t.Partition(in.Partition)
+	if !ok {
+		return p, unknownTopic()
+	}
+	info, err := d.log.Info(p)
+	if err != nil {
+		return p, fetchError(err)
+	}
+	if in.FetchOffset < info.Start || in.FetchOffset > info.End {
+		return p, fetchError(log.ErrOutOfRange)
+	}
+	return p, brokers.CheckEpoch(info, in.CurrentLeaderEpoch)
+}
+
+func fetchError(err error) *brokers.Error {
+	switch errs.KindOf(err) {
+	case errs.NotFound:
+		return unknownTopic()
+	case errs.OutOfRange:
+		return refuse(brokers.OffsetOutOfRange, "The requested offset is not within the range of offsets maintained by the server.")
+	case errs.Corrupt:
+		return &brokers.Error{Code: brokers.CorruptMessage, Err: err}
+	}
+	return &brokers.Error{Code: brokers.StorageError, Err: err}
+}
+
+// await waits until min_bytes are there, something changes that the client must
+// know, or the time is over. A closed partition has no more to come, and one whose
+// newest records cannot be read yet is waited for from its end.
+func (d *Door) await(r *request, f *fetching) {
+	wait := min(time.Duration(f.in.MaxWaitMillis)*time.Millisecond, maxFetchWait)
+	timer := d.opts.Clock.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		at := make([]log.Position, 0, len(f.parts))
+		blocked := false
+		for i := range f.parts {
+			p := &f.parts[i]
+			info, err := d.log.Info(p.partition)
+			switch {
+			case err != nil:
+				return
+			case info.Sealed && p.offset >= info.End:
+			case f.isolation == log.Committed && p.offset >= info.Stable && info.Stable < info.End:
+				blocked = true
+				at = append(at, log.Position{Partition: p.partition, Offset: info.End})
+			default:
+				at = append(at, log.Position{Partition: p.partition, Offset: p.offset})
+			}
+		}
+		minBytes := int64(max(f.in.MinBytes, 1))
+		if blocked {
+			minBytes = 1
+		}
+		var fired <-chan struct{}
+		stop := func() {}
+		if len(at) > 0 {
+			w := d.log.Watch(at, minBytes)
+			fired, stop = w.C, w.Stop
+		}
+		select {
+		case <-fired:
+			stop()
+			if !blocked || d.anyReadable(f) {
+				return
+			}
+		case <-timer.C():
+			stop()
+			return
+		case <-r.ctx().Done():
+			stop()
+			return
+		}
+	}
+}
+
+// anyReadable tells whether a partition has something for the client.
+func (d *Door) anyReadable(f *fetching) bool {
+	for i := range f.parts {
+		info, err := d.log.Info(f.parts[i].partition)
+		if err != nil || f.parts[i].offset < info.Stable {
+			return true
+		}
+	}
+	return false
+}
+
+// read fills in what there is, up to the limits.
+func (d *Door) read(f *fetching) {
+	left := maxFetchBytes
+	if f.in.MaxBytes > 0 {
+		left = min(left, int(f.in.MaxBytes))
+	}
+	found := false
+	for i := range f.parts {
+		p := &f.parts[i]
+		if p.err != nil {
+			continue
+		}
+		most := min(left, p.max)
+		if found && most <= 0 {
+			d.tip(p)
+			continue
+		}
+		got, err := d.log.Read(p.partition, p.offset, max(most, 1), f.isolation)
+		switch {
+		case errors.Is(err, log.ErrOverloaded):
+			f.throttle = overloadPause
+		case err != nil:
+			p.err = fetchError(err)
+		}
+		if found && len(got.List) > 0 && len(got.List[0].Bytes) > most {
+			got.Release() // only the first of all may be larger than asked for
+		}
+		p.got = got
+		for k := range got.List {
+			left -= len(got.List[k].Bytes)
+			found = true
+		}
+	}
+}
+
+// tip fills in where the partition ends, without records.
+func (d *Door) tip(p *fetchPart) {
+	info, err := d.log.Info(p.partition)
+	if err != nil {
+		p.err = fetchError(err)
+		return
+	}
+	p.got = log.Batches{Start: info.Start, End: info.End, Stable: info.Stable}
+}
+
+// response writes the answer around the batches.
+func (f *fetching) response(h kwire.Header) [][]byte {
+	w := kwire.BeginFetch(h.Version, h.Correlation, int32(f.throttle.Milliseconds()), 0, 0, len(f.in.Topics))
+	next := 0
+	for i := range f.in.Topics {
+		t := &f.in.Topics[i]
+		w.Topic(t.Topic, t.TopicID, len(t.Partitions))
+		for k := range t.Partitions {
+			p := &f.parts[next]
+			next++
+			out := kwire.FetchPartition{
+				Index: t.Partitions[k].Partition, ErrorCode: code(p.err),
+				HighWatermark: p.got.End, LastStable: p.got.Stable, LogStart: p.got.Start,
+			}
+			if p.err != nil {
+				out.HighWatermark, out.LastStable, out.LogStart = -1, -1, -1
+			}
+			if f.isolation == log.Committed {
+				out.Aborted = make([]kwire.AbortedTxn, 0, len(p.got.Aborted))
+				for _, a := range p.got.Aborted {
+					out.Aborted = append(out.Aborted, kwire.AbortedTxn{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
+				}
+			}
+			for b := range p.got.List {
+				out.Batches = append(out.Batches, p.got.List[b].Bytes)
+			}
+			w.Partition(&out)
+		}
+		w.EndTopic()
+	}
+	return w.Pieces()
+}
+
+func (f *fetching) release() {
+	for i := range f.parts {
+		f.parts[i].got.Release()
+	}
+}

@@ -1,0 +1,63 @@
+package kafka
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+)
+
+// ApiVersions
+//
+// Tells which keys and versions are served, from the table that serves them. A
+// version that is newer than the server is answered in version 0 with
+// UNSUPPORTED_VERSION, so that any client can read it and ask again.
+//
+// Errors: INVALID_REQUEST for a client that names itself with other characters
+// than the protocol allows, or a cluster without a broker; REBOOTSTRAP_REQUIRED
+// for one that takes this broker for another (KIP-1242).
+//
+// Status: done
+func (d *Door) apiVersions(r *request, in *kmsg.ApiVersionsRequest) (*kmsg.ApiVersionsResponse, error) {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.FinalizedFeaturesEpoch = -1
+	switch {
+	case in.Version >= 3 && !(softwareName(in.ClientSoftwareName) && softwareName(in.ClientSoftwareVersion)),
+		in.Version >= 5 && (in.ClusterID == nil) != (in.NodeID == -1):
+		resp.ErrorCode = int16(brokers.InvalidRequest)
+		return resp, nil
+	case in.Version >= 5 && in.ClusterID != nil && (*in.ClusterID != d.cluster.ID() || in.NodeID != r.conn.at.Broker):
+		resp.ErrorCode = int16(brokers.RebootstrapRequired)
+		return resp, nil
+	}
+	for i := range d.apis {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = d.apis[i].key, d.apis[i].min, d.apis[i].max
+		resp.ApiKeys = append(resp.ApiKeys, k)
+	}
+	return resp, nil
+}
+
+// softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?
+// (KIP-511).
+func softwareName(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case (c == '-' || c == '.') && i > 0 && i < len(s)-1:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// apiVersionsTooNew is the answer to a version that is not known.
+func (d *Door) apiVersionsTooNew() *kmsg.ApiVersionsResponse {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.ErrorCode = int16(brokers.UnsupportedVersion)
+	a := d.api(18)
+	k := kmsg.NewApiVersionsResponseApiKey()
+	k.ApiKey, k.MinVersion, k.MaxVersion = a.key, a.min, a.max
+	resp.ApiKeys = append(resp.ApiKeys, k)
+	return resp
+}

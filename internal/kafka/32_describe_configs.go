@@ -1,0 +1,149 @@
+package kafka
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+)
+
+// DescribeConfigs
+//
+// Tells the configuration of topics and brokers: every entry, or those named, with
+// its value, where it comes from, and on request its synonyms and description.
+//
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST for
+// another kind of resource or a broker that there is not.
+//
+// Status: partial: topics and brokers only
+
+// Sources of a value.
+const (
+	sourceTopic   = kmsg.ConfigSourceDynamicTopicConfig
+	sourceDefault = kmsg.ConfigSourceDefaultConfig
+)
+
+// configEntry is an entry as clients are shown it.
+type configEntry struct {
+	Name   string
+	Value  *string
+	Source kmsg.ConfigSource
+	key    brokers.ConfigKey
+	broker bool
+}
+
+func (d *Door) describeConfigs(_ *request, in *kmsg.DescribeConfigsRequest) (*kmsg.DescribeConfigsResponse, error) {
+	resp := kmsg.NewPtrDescribeConfigsResponse()
+	for i := range in.Resources {
+		res := &in.Resources[i]
+		out := kmsg.NewDescribeConfigsResponseResource()
+		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
+		entries, err := d.configsOf(res)
+		out.ErrorCode, out.ErrorMessage = code(err), message(err)
+		for _, e := range entries {
+			out.Configs = append(out.Configs, e.wire(in.IncludeSynonyms, in.IncludeDocumentation))
+		}
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp, nil
+}
+
+func (d *Door) configsOf(res *kmsg.DescribeConfigsRequestResource) ([]configEntry, *brokers.Error) {
+	switch res.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		t, err := d.topicOrError(res.ResourceName)
+		if err != nil {
+			return nil, err
+		}
+		return topicConfigs(t, res.ConfigNames), nil
+	case kmsg.ConfigResourceTypeBroker:
+		if res.ResourceName == "" {
+			return nil, nil // no defaults for all brokers are set
+		}
+		if id, err := strconv.Atoi(res.ResourceName); err != nil || id < 1 || int32(id) > d.cluster.Brokers() {
+			return nil, refuse(brokers.InvalidRequest, "Unexpected broker id, expected one of 1 to "+
+				strconv.Itoa(int(d.cluster.Brokers()))+", but received "+res.ResourceName)
+		}
+		return brokerConfigs(res.ConfigNames), nil
+	}
+	return nil, refuse(brokers.InvalidRequest, "Only topics and brokers have a configuration here.")
+}
+
+// topicOrError finds a topic by name, and refuses a name that can be none.
+func (d *Door) topicOrError(name string) (*brokers.Topic, *brokers.Error) {
+	if t := d.cluster.Topic(name); t != nil {
+		return t, nil
+	}
+	n := brokers.NewTopic{Name: name, Partitions: -1, Replication: -1}
+	if err := d.cluster.CheckTopic(&n); err != nil {
+		return nil, err
+	}
+	return nil, unknownTopic()
+}
+
+// topicConfigs are a topic's entries; names nil is all.
+func topicConfigs(t *brokers.Topic, names []string) []configEntry {
+	var out []configEntry
+	for _, k := range brokers.TopicConfigs() {
+		if names != nil && !slices.Contains(names, k.Name) {
+			continue
+		}
+		value, own := t.OwnConfig(k.Name)
+		e := configEntry{Name: k.Name, Source: sourceTopic, key: k}
+		if !own {
+			value, e.Source = k.Default, sourceDefault
+		}
+		e.Value = &value
+		out = append(out, e)
+	}
+	return out
+}
+
+// brokerConfigs are the entries of a broker: what topics take their defaults
+// from, and what it does by itself.
+func brokerConfigs(names []string) []configEntry {
+	keys := []brokers.ConfigKey{
+		{Broker: "auto.create.topics.enable", Default: "true", Type: brokers.BoolType, Doc: "Topics are made when they are first named."},
+		{Broker: "default.replication.factor", Default: strconv.Itoa(brokers.DefaultReplication), Type: brokers.IntType, Doc: "Replicas of new topics."},
+		{Broker: "num.partitions", Default: strconv.Itoa(brokers.DefaultPartitions), Type: brokers.IntType, Doc: "Partitions of new topics."},
+	}
+	keys = append(keys, brokers.TopicConfigs()...)
+	slices.SortFunc(keys, func(a, b brokers.ConfigKey) int {
+		if a.Broker < b.Broker {
+			return -1
+		}
+		return 1
+	})
+	var out []configEntry
+	for _, k := range keys {
+		if names != nil && !slices.Contains(names, k.Broker) {
+			continue
+		}
+		value := k.Default
+		out = append(out, configEntry{Name: k.Broker, Value: &value, Source: sourceDefault, key: k, broker: true})
+	}
+	return out
+}
+
+func (e *configEntry) wire(synonyms, doc bool) kmsg.DescribeConfigsResponseResourceConfig {
+	out := kmsg.NewDescribeConfigsResponseResourceConfig()
+	out.Name, out.Value, out.Source, out.ConfigType = e.Name, e.Value, e.Source, kmsg.ConfigType(e.key.Type)
+	out.IsDefault, out.ReadOnly = e.Source == sourceDefault, e.broker
+	if doc && e.key.Doc != "" {
+		out.Documentation = &e.key.Doc
+	}
+	if !synonyms {
+		return out
+	}
+	if e.Source == sourceTopic {
+		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+		s.Name, s.Value, s.Source = e.Name, e.Value, sourceTopic
+		out.ConfigSynonyms = append(out.ConfigSynonyms, s)
+	}
+	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+	s.Name, s.Value, s.Source = e.key.Broker, &e.key.Default, sourceDefault
+	out.ConfigSynonyms = append(out.ConfigSynonyms, s)
+	return out
+}

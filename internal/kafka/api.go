@@ -1,0 +1,102 @@
+package kafka
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+	"thalweg/internal/kwire"
+)
+
+// api is one API key and the versions of it.
+type api struct {
+	key      int16
+	min, max int16
+	// from is the first version that is served; 0 is min. Versions below it are
+	// shown and not served.
+	from  int16
+	serve func(*Door, *request, kmsg.Request) (kmsg.Response, error)
+}
+
+func (a *api) served() int16 { return max(a.min, a.from) }
+
+// request is one request beside its body.
+type request struct {
+	conn   *conn
+	header kwire.Header
+}
+
+func (r *request) ctx() context.Context { return r.conn.ctx }
+
+// apis is the table of what is served: the ranges of Apache Kafka 4.x where
+// nothing else is said. Produce shows versions from 0, because librdkafka before
+// 2.11 takes it for a sign that compression works (KAFKA-18659); they are not
+// served.
+func apis() []api {
+	return []api{
+		{key: 0, min: 0, max: 13, from: 3},                           // Produce: conn.produce
+		{key: 1, min: 4, max: 18},                                    // Fetch: Door.fetch
+		{key: 2, min: 1, max: 11, serve: on((*Door).listOffsets)},    // ListOffsets
+		{key: 3, min: 0, max: 13, serve: on((*Door).metadata)},       // Metadata
+		{key: 18, min: 0, max: 5, serve: on((*Door).apiVersions)},    // ApiVersions
+		{key: 19, min: 2, max: 7, serve: on((*Door).createTopics)},   // CreateTopics
+		{key: 20, min: 1, max: 6, serve: on((*Door).deleteTopics)},   // DeleteTopics
+		{key: 21, min: 0, max: 2, serve: on((*Door).deleteRecords)},  // DeleteRecords
+		{key: 22, min: 0, max: 5, serve: on((*Door).initProducerID)}, // InitProducerId
+		{key: 23, min: 2, max: 4, serve: on((*Door).epochEnd)},       // OffsetForLeaderEpoch
+		{key: 32, min: 1, max: 4, serve: on((*Door).describeConfigs)},
+		{key: 33, min: 0, max: 2, serve: on((*Door).alterConfigs)},
+		{key: 37, min: 0, max: 3, serve: on((*Door).createPartitions)},
+		{key: 44, min: 0, max: 1, serve: on((*Door).incrementalAlterConfigs)},
+		{key: 60, min: 0, max: 2, serve: on((*Door).describeCluster)},
+		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
+	}
+}
+
+// on makes a handler of one message one of any.
+func on[Req kmsg.Request, Resp kmsg.Response](fn func(*Door, *request, Req) (Resp, error)) func(*Door, *request, kmsg.Request) (kmsg.Response, error) {
+	return func(d *Door, r *request, in kmsg.Request) (kmsg.Response, error) {
+		req, ok := in.(Req)
+		if !ok {
+			return nil, errRefused
+		}
+		return fn(d, r, req)
+	}
+}
+
+func (d *Door) api(key int16) *api {
+	for i := range d.apis {
+		if d.apis[i].key == key {
+			return &d.apis[i]
+		}
+	}
+	return nil
+}
+
+// code is the wire's form of a refusal.
+func code(e *brokers.Error) int16 {
+	if e == nil {
+		return 0
+	}
+	return int16(e.Code)
+}
+
+// message is a refusal's text; nil for none.
+func message(e *brokers.Error) *string {
+	if e == nil {
+		return nil
+	}
+	s := e.Error()
+	return &s
+}
+
+func refuse(c brokers.Code, text string) *brokers.Error { return &brokers.Error{Code: c, Msg: text} }
+
+func unknownTopic() *brokers.Error {
+	return refuse(brokers.UnknownTopic, "This server does not host this topic-partition.")
+}
+
+func unknownTopicID() *brokers.Error {
+	return refuse(brokers.UnknownTopicID, "This server does not host this topic ID.")
+}

@@ -1,0 +1,300 @@
+package kafka
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/errs"
+	"thalweg/internal/kwire"
+)
+
+const (
+	// maxSmallFrame bounds every frame but a Produce.
+	maxSmallFrame = 1 << 20
+	// freeFrame is the size up to which a frame is not charged: the connections'
+	// number bounds them.
+	freeFrame = 4 << 10
+	// decodeFactor is how many bytes a byte of a message can become when it is
+	// decoded: an array's length is believed as far as there are bytes.
+	decodeFactor = 128
+	// maxQueued is how many responses of one connection may wait, produces under
+	// way among them.
+	maxQueued  = 64
+	readBuffer = 8 << 10
+)
+
+// errRefused ends a connection whose request cannot be answered.
+var errRefused error = errs.New(errs.Invalid, "request is refused")
+
+// conn is one client's connection.
+type conn struct {
+	door      *Door
+	nc        net.Conn
+	at        Bound
+	localHost string
+	r         *bufio.Reader
+	ctx       context.Context // ends when the connection does
+	cancel    context.CancelFunc
+
+	out     chan *reply
+	appends sync.WaitGroup // produces that the log has not answered
+	once    sync.Once
+	closing chan struct{} // closed when no more requests are to be read
+}
+
+// reply is one response on its way.
+type reply struct {
+	// ready, if any, is closed when make may be called.
+	ready <-chan struct{}
+	// make returns the pieces of the response, size first; none when the client
+	// wants none. An error ends the connection.
+	make func() ([][]byte, error)
+	// done gives back what the pieces hold.
+	done func()
+}
+
+func newConn(d *Door, nc net.Conn, at Bound) *conn {
+	c := &conn{door: d, nc: nc, at: at, r: bufio.NewReaderSize(nc, readBuffer), out: make(chan *reply, maxQueued),
+		closing: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(d.group.Context())
+	if host, _, err := net.SplitHostPort(nc.LocalAddr().String()); err == nil {
+		c.localHost = host
+	}
+	return c
+}
+
+// finish lets the request under way finish and reads no other.
+func (c *conn) finish() {
+	c.once.Do(func() {
+		close(c.closing)
+		c.cancel() // waits end early
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	})
+}
+
+// abort ends the connection at once.
+func (c *conn) abort() {
+	c.finish()
+	_ = c.nc.Close()
+}
+
+// serve reads and serves requests until the connection ends.
+func (c *conn) serve(context.Context) error {
+	limit := c.door.opts.FirstTimeout
+	for {
+		err := c.next(limit)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				c.door.opts.Logger.Debug("Kafka connection ends", "client", c.nc.RemoteAddr().String(), "error", err)
+			}
+			break
+		}
+		limit = c.door.opts.IdleTimeout
+	}
+	c.finish()
+	close(c.out)
+	return nil
+}
+
+// next serves one request, whose first byte may take as long as limit.
+func (c *conn) next(limit time.Duration) error {
+	now := c.door.opts.Clock.Now()
+	if err := c.nc.SetReadDeadline(now.Add(limit)); err != nil {
+		return err
+	}
+	select {
+	case <-c.closing: // the deadline above has undone that of finish
+		return io.EOF
+	default:
+	}
+	var head [kwire.SizeLen + kwire.HeadLen]byte
+	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+		return err
+	}
+	size := int(int32(binary.BigEndian.Uint32(head[:])))
+	key := int16(binary.BigEndian.Uint16(head[kwire.SizeLen:]))
+	version := int16(binary.BigEndian.Uint16(head[kwire.SizeLen+2:]))
+	a := c.door.api(key)
+	most := maxSmallFrame
+	if key == kwire.Produce {
+		most = c.door.opts.MaxFrameBytes
+	}
+	switch {
+	case size < kwire.HeadLen || size > most:
+		return errs.New(errs.Invalid, "frame has an impossible size")
+	case a == nil:
+		return errs.New(errs.Unsupported, "API key is not served")
+	case key != kwire.APIVersions && (version < a.served() || version > a.max):
+		return errs.New(errs.Unsupported, "API version is not served")
+	}
+	f, err := c.frame(head[kwire.SizeLen:], size)
+	if err != nil {
+		return err
+	}
+	return c.dispatch(a, f)
+}
+
+// frame is a request's bytes and what they are charged for.
+type frame struct {
+	door    *Door
+	buf     *[]byte
+	charged int64
+}
+
+// uncharge gives back the budget but keeps the bytes.
+func (f *frame) uncharge() {
+	f.door.budget.Release(f.charged)
+	f.charged = 0
+}
+
+func (f *frame) release() {
+	f.uncharge()
+	f.door.buffers.put(f.buf)
+}
+
+// frame reads the rest of a frame that begins with head. A large one is charged
+// when some of it is there, so that a size alone costs nothing.
+func (c *conn) frame(head []byte, size int) (*frame, error) {
+	took := c.door.opts.FrameTimeout + time.Duration(size>>20)*time.Second
+	if err := c.nc.SetReadDeadline(c.door.opts.Clock.Now().Add(took)); err != nil {
+		return nil, err
+	}
+	f := &frame{door: c.door}
+	if size > freeFrame {
+		if _, err := c.r.Peek(min(size-len(head), readBuffer)); err != nil {
+			return nil, err
+		}
+		if err := c.door.budget.Acquire(c.ctx, int64(size)); err != nil {
+			return nil, err
+		}
+		f.charged = int64(size)
+	}
+	f.buf = c.door.buffers.get(size)
+	n := copy(*f.buf, head)
+	if _, err := io.ReadFull(c.r, (*f.buf)[n:]); err != nil {
+		f.release()
+		return nil, err
+	}
+	return f, nil
+}
+
+// dispatch serves one request. It owns f.
+func (c *conn) dispatch(a *api, f *frame) error {
+	h, rest, err := kwire.ParseHeader(*f.buf)
+	if err != nil {
+		f.release()
+		return err
+	}
+	if h.Key == kwire.Produce {
+		return c.produce(h, rest, f)
+	}
+	c.appends.Wait()
+	defer f.release()
+	if h.Key == kwire.APIVersions && h.Version > a.max {
+		return c.answerAs(h, c.door.apiVersionsTooNew())
+	}
+	req := kmsg.RequestForKey(h.Key)
+	req.SetVersion(h.Version)
+	if req.IsFlexible() {
+		if rest, err = kwire.SkipTags(rest); err != nil {
+			return err
+		}
+	}
+	if err := c.decode(req, rest); err != nil {
+		return err
+	}
+	r := &request{conn: c, header: h}
+	if in, ok := req.(*kmsg.FetchRequest); ok {
+		rep, err := c.door.fetch(r, in)
+		if err != nil {
+			return err
+		}
+		return c.queue(rep)
+	}
+	resp, err := a.serve(c.door, r, req)
+	if err != nil {
+		return err
+	}
+	return c.answer(h, resp)
+}
+
+// decode reads a body. While it does, it may take far more memory than the body.
+func (c *conn) decode(req kmsg.Request, body []byte) error {
+	if len(body) > freeFrame {
+		room := int64(len(body)) * decodeFactor
+		if err := c.door.budget.Acquire(c.ctx, room); err != nil {
+			return err
+		}
+		defer c.door.budget.Release(room)
+	}
+	if err := req.ReadFrom(body); err != nil {
+		return kwire.ErrMalformed
+	}
+	return nil
+}
+
+// answer queues a response that is ready.
+func (c *conn) answer(h kwire.Header, resp kmsg.Response) error {
+	resp.SetVersion(h.Version)
+	return c.answerAs(h, resp)
+}
+
+// answerAs is answer for a response that has its version.
+func (c *conn) answerAs(h kwire.Header, resp kmsg.Response) error {
+	buf := kwire.AppendResponseHeader(nil, h.Key, h.Correlation, resp.IsFlexible())
+	buf = resp.AppendTo(buf)
+	kwire.PutSize(buf, len(buf)-kwire.SizeLen)
+	return c.queue(&reply{make: func() ([][]byte, error) { return [][]byte{buf}, nil }})
+}
+
+// queue hands a reply to the writer, in turn.
+func (c *conn) queue(r *reply) error {
+	c.out <- r // write goes on to the end
+	return nil
+}
+
+// write sends replies in order until serve ends, then closes the connection.
+func (c *conn) write(context.Context) error {
+	var failed error
+	for r := range c.out {
+		if r.ready != nil {
+			<-r.ready // the log answers everything
+		}
+		pieces, err := r.make()
+		if failed == nil && err == nil && len(pieces) > 0 {
+			err = c.send(pieces)
+		}
+		if r.done != nil {
+			r.done()
+		}
+		if err != nil && failed == nil {
+			failed = err
+			c.abort() // serve ends with it
+		}
+	}
+	_ = c.nc.Close() // everything was sent, or cannot be
+	c.cancel()
+	c.door.leave(c)
+	return nil
+}
+
+func (c *conn) send(pieces [][]byte) error {
+	if err := c.nc.SetWriteDeadline(c.door.opts.Clock.Now().Add(c.door.opts.WriteTimeout)); err != nil {
+		return err
+	}
+	if len(pieces) == 1 {
+		_, err := c.nc.Write(pieces[0])
+		return err
+	}
+	b := net.Buffers(pieces)
+	_, err := b.WriteTo(c.nc)
+	return err
+}

@@ -1,0 +1,273 @@
+// Package kafka is the door of Kafka's wire protocol: listeners, connections,
+// framing, and one file per API key, named for it. What the requests mean is the
+// matter of package brokers; record batches go from the connection to the log
+// and back as they are.
+//
+// The table in api.go is the one place that says which keys and versions are
+// served; ApiVersions answers from it. A key that is not in it, or a version
+// out of its range, ends the connection, as with Apache Kafka.
+//
+// Requests of a connection are served one after another and answered in that
+// order; only produces overlap, so that one sync of the log covers many of them.
+//
+// Bounds: connections, the size of a frame, the time that a frame, a pause and an
+// answer may take, and the memory budget, which every frame and every fetch draws
+// on.
+//
+// Goroutines: one accepts per listener; each connection has one that reads and
+// serves, and one that writes. All of them end with [Door.Shutdown].
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"thalweg/internal/brokers"
+	"thalweg/internal/clock"
+	"thalweg/internal/errs"
+	"thalweg/internal/lifecycle"
+	"thalweg/internal/limits"
+	"thalweg/internal/log"
+)
+
+// Options configure a Door. All but the bounds are needed; zero bounds take the
+// defaults named.
+type Options struct {
+	Cluster *brokers.Cluster
+	Log     log.Log
+	Budget  *limits.Budget
+	// Clock is what deadlines of connections go by, the system's.
+	Clock  clock.Clock
+	Logger *slog.Logger
+
+	MaxConns      int           // open connections; further ones wait unaccepted. 10,000
+	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
+	FirstTimeout  time.Duration // from the connection to the first request's last byte. 30 s
+	IdleTimeout   time.Duration // between requests. 10 min
+	FrameTimeout  time.Duration // for a frame to arrive, and a second per MiB more. 30 s
+	WriteTimeout  time.Duration // for a response to be taken. 60 s
+}
+
+func (o *Options) setDefaults() {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&o.FirstTimeout, 30*time.Second)
+	set(&o.IdleTimeout, 10*time.Minute)
+	set(&o.FrameTimeout, 30*time.Second)
+	set(&o.WriteTimeout, time.Minute)
+	if o.MaxConns == 0 {
+		o.MaxConns = 10_000
+	}
+	if o.MaxFrameBytes == 0 {
+		o.MaxFrameBytes = 100 << 20
+	}
+	if half := o.Budget.Max() / 2; half > 0 {
+		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), half))
+	}
+}
+
+// Listener says where brokers listen and what they tell clients about it.
+type Listener struct {
+	// Addrs are HOST:PORT for each broker in order.
+	Addrs []string
+	// Host and Port are what clients are told: Port for the first broker and the
+	// following for the others. Without a Host clients are told the address that
+	// they came to; without a Port the one that is listened on.
+	Host string
+	Port int
+}
+
+// Bound is one broker's end of a listener, open.
+type Bound struct {
+	Listener int // index
+	Broker   int32
+	Addr     string // as bound
+	Host     string // as told to clients; "" is the address that they came to
+	Port     int32
+}
+
+// Door serves the Kafka protocol. Make it with [Open].
+type Door struct {
+	opts    Options
+	cluster *brokers.Cluster
+	log     log.Log
+	budget  *limits.Budget
+	apis    []api
+	buffers buffers
+
+	bound   []Bound
+	sockets []net.Listener
+	group   *lifecycle.Group
+	slots   chan struct{} // one element for each open connection
+	closed  chan struct{} // closed by Shutdown: nothing more is accepted
+	stop    sync.Once
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu
+}
+
+// Open binds every listener and begins to serve. Connections are accepted when
+// it returns.
+func Open(o Options, listeners []Listener) (*Door, error) {
+	o.setDefaults()
+	d := &Door{
+		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: apis(),
+		group: lifecycle.NewGroup(context.Background()), slots: make(chan struct{}, o.MaxConns),
+		closed: make(chan struct{}), conns: map[*conn]struct{}{},
+	}
+	for i, l := range listeners {
+		if err := d.bind(i, l); err != nil {
+			for _, s := range d.sockets {
+				_ = s.Close() // nothing was accepted yet
+			}
+			return nil, err
+		}
+	}
+	for i, s := range d.sockets {
+		at := d.bound[i]
+		d.group.Go("accept "+at.Addr, func(context.Context) error { return d.accept(s, at) })
+	}
+	return d, nil
+}
+
+func (d *Door) bind(index int, l Listener) error {
+	for k, addr := range l.Addrs {
+		s, err := net.Listen("tcp", addr)
+		if err != nil {
+			return &errs.Error{Kind: errs.Invalid, Op: "listen on " + addr, Err: err,
+				Hint: "choose another address with --listen-kafka, port 0 for a free one, or off"}
+		}
+		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host}
+		_, port, _ := net.SplitHostPort(b.Addr) // it has one
+		n, _ := strconv.Atoi(port)
+		if b.Port = int32(n); l.Port != 0 {
+			b.Port = int32(l.Port + k)
+		}
+		d.sockets, d.bound = append(d.sockets, s), append(d.bound, b)
+	}
+	return nil
+}
+
+// Bound returns what was bound, in the order of the listeners and brokers.
+func (d *Door) Bound() []Bound { return d.bound }
+
+// Shutdown stops accepting, lets requests under way finish until ctx ends, and
+// then closes what is left. It returns nil when all had finished.
+func (d *Door) Shutdown(ctx context.Context) error {
+	d.stop.Do(func() {
+		close(d.closed)
+		for _, s := range d.sockets {
+			_ = s.Close() // accept ends with it
+		}
+		d.each((*conn).finish)
+	})
+	err := d.group.Stop(ctx)
+	if err == nil {
+		return nil
+	}
+	d.opts.Logger.Warn("closing Kafka connections before their requests have finished", "connections", d.Conns())
+	d.each((*conn).abort)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return errors.Join(&errs.Error{Kind: errs.Closed, Op: "shut down Kafka listeners", Err: err}, d.group.Stop(wait))
+}
+
+// Conns returns how many connections are open.
+func (d *Door) Conns() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.conns)
+}
+
+func (d *Door) each(fn func(*conn)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		fn(c)
+	}
+}
+
+// accept takes connections until the socket is closed.
+func (d *Door) accept(s net.Listener, at Bound) error {
+	pause := time.Duration(0)
+	for {
+		select {
+		case d.slots <- struct{}{}:
+		case <-d.closed:
+			return nil
+		}
+		nc, err := s.Accept()
+		if err == nil {
+			pause = 0
+			d.start(nc, at)
+			continue
+		}
+		<-d.slots
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		// Out of file descriptors, most likely: connections that end free some.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		d.opts.Logger.Error("cannot accept a Kafka connection", "listener", at.Addr, "error", err)
+		t := d.opts.Clock.NewTimer(pause)
+		select {
+		case <-t.C():
+		case <-d.closed:
+			t.Stop()
+			return nil
+		}
+	}
+}
+
+func (d *Door) start(nc net.Conn, at Bound) {
+	c := newConn(d, nc, at)
+	d.mu.Lock()
+	d.conns[c] = struct{}{}
+	d.mu.Unlock()
+	select {
+	case <-d.closed:
+		c.finish() // Shutdown may have missed it
+	default:
+	}
+	d.group.Go("kafka connection", c.write)
+	d.group.Go("kafka connection", c.serve)
+}
+
+// leave takes a connection that has ended off the books.
+func (d *Door) leave(c *conn) {
+	d.mu.Lock()
+	delete(d.conns, c)
+	d.mu.Unlock()
+	<-d.slots
+}
+
+// brokerAddr is where clients of the listener that c came to reach a broker.
+type brokerAddr struct {
+	id   int32
+	host string
+	port int32
+}
+
+// brokers are the addresses of all brokers as the client of c reaches them.
+func (c *conn) brokers() []brokerAddr {
+	var out []brokerAddr
+	for _, b := range c.door.bound {
+		if b.Listener != c.at.Listener {
+			continue
+		}
+		host := b.Host
+		if host == "" {
+			host = c.localHost
+		}
+		out = append(out, brokerAddr{b.Broker, host, b.Port})
+	}
+	return out
+}
