@@ -34,8 +34,6 @@ const (
 	// maxFetchBytes bounds a response: what is under way to a slow client is pinned
 	// in memory.
 	maxFetchBytes = 16 << 20
-	// maxFetchWait bounds the wait of a fetch.
-	maxFetchWait = 5 * time.Minute
 	// overloadPause is how long a client is told to wait when memory is spent.
 	overloadPause = 100 * time.Millisecond
 )
@@ -137,7 +135,7 @@ func fetchError(err error) *brokers.Error {
 // know, or the time is over. A closed partition has no more to come, and one whose
 // newest records cannot be read yet is waited for from its end.
 func (d *Door) await(r *request, f *fetching) {
-	wait := min(time.Duration(f.in.MaxWaitMillis)*time.Millisecond, maxFetchWait)
+	wait := min(time.Duration(f.in.MaxWaitMillis)*time.Millisecond, d.opts.MaxFetchWait)
 	timer := d.opts.Clock.NewTimer(wait)
 	defer timer.Stop()
 	for {

@@ -51,6 +51,7 @@ type Options struct {
 	IdleTimeout   time.Duration // between requests. 10 min
 	FrameTimeout  time.Duration // for a frame to arrive, and a second per MiB more. 30 s
 	WriteTimeout  time.Duration // for a response to be taken. 60 s
+	MaxFetchWait  time.Duration // of a fetch for records, whatever it says. 5 min
 }
 
 func (o *Options) setDefaults() {
@@ -63,6 +64,7 @@ func (o *Options) setDefaults() {
 	set(&o.IdleTimeout, 10*time.Minute)
 	set(&o.FrameTimeout, 30*time.Second)
 	set(&o.WriteTimeout, time.Minute)
+	set(&o.MaxFetchWait, 5*time.Minute)
 	if o.MaxConns == 0 {
 		o.MaxConns = 10_000
 	}
