@@ -36,6 +36,8 @@ const (
 	// KindAccount is what an account has set for itself in a region; its name is
 	// empty.
 	KindAccount Kind = "account"
+	// KindKey is a key that streams are encrypted under.
+	KindKey Kind = "key"
 )
 
 // Scope is where a name means something.
@@ -83,6 +85,8 @@ type Resource struct {
 	Consumer *Consumer `json:"consumer,omitempty"`
 	// Settings is set when Kind is KindAccount.
 	Settings *Settings `json:"settings,omitempty"`
+	// DataKey is set when Kind is KindKey.
+	DataKey *DataKey `json:"data_key,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with r.
@@ -99,6 +103,7 @@ func (r *Resource) Clone() *Resource {
 		s.Shards = slices.Clone(s.Shards)
 		s.ShardMetrics = slices.Clone(s.ShardMetrics)
 		s.Scalings = slices.Clone(s.Scalings)
+		s.KeyStarts, s.KeyStops = slices.Clone(s.KeyStarts), slices.Clone(s.KeyStops)
 		if s.Topic != nil {
 			t := *s.Topic
 			t.Configs = maps.Clone(t.Configs)
@@ -113,6 +118,10 @@ func (r *Resource) Clone() *Resource {
 	if r.Settings != nil {
 		a := *r.Settings
 		c.Settings = &a
+	}
+	if r.DataKey != nil {
+		k := *r.DataKey
+		c.DataKey = &k
 	}
 	return &c
 }
@@ -156,8 +165,14 @@ type Stream struct {
 	// Keyless is set once the stream has left AUTO: older records may have no
 	// partition key.
 	Keyless bool `json:"keyless,omitempty"`
-	// KeyID is the customer's name of the encryption key; "" is no encryption.
-	KeyID string `json:"key_id,omitempty"`
+	// KeyID is the encryption key as the customer wrote it; "" is no encryption.
+	// DataKey is its number.
+	KeyID   string `json:"key_id,omitempty"`
+	DataKey uint32 `json:"data_key,omitempty"`
+	// KeyStarts and KeyStops are the times of recent changes of the key, Unix
+	// milliseconds.
+	KeyStarts []int64 `json:"key_starts,omitempty"`
+	KeyStops  []int64 `json:"key_stops,omitempty"`
 	// ShardMetrics are the enhanced shard-level metrics that are on.
 	ShardMetrics []string `json:"shard_metrics,omitempty"`
 	// Scalings are the times of recent changes of the shard count, Unix
@@ -184,6 +199,14 @@ type Topic struct {
 	// 0 is without bound.
 	MaxAgeMillis int64 `json:"max_age_ms,omitempty"`
 	MaxBytes     int64 `json:"max_bytes,omitempty"`
+}
+
+// DataKey is what a key keeps: nothing that is secret.
+type DataKey struct {
+	// Number is what the log and the keystore call it: from 1, never used twice.
+	Number uint32 `json:"number"`
+	// Check tells the keystore that it is of from any other.
+	Check string `json:"check"`
 }
 
 // Shard is one shard of a stream.

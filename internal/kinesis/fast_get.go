@@ -24,7 +24,7 @@ func (d *Door) fastGetRecords(ctx context.Context, c awsapi.Codec, body, out []b
 		return nil, false, nil
 	}
 	pos, err := d.position(ctx, iterator, streamARN)
-	if err != nil || pos.Stream.Stream.KeyID != "" {
+	if err != nil {
 		return nil, false, nil
 	}
 	page, err := d.streams.Get(pos, limit)
@@ -88,6 +88,9 @@ func appendRecord(out []byte, r *streams.Record) []byte {
 	out = json.AppendEpoch(out, r.Arrival)
 	out = append(out, `,"Data":"`...)
 	out = json.AppendBase64(out, r.Data)
+	if r.Encrypted {
+		out = append(out, `","EncryptionType":"KMS`...)
+	}
 	if r.Key != nil {
 		out = append(out, `","PartitionKey":`...)
 		out = appendKey(out, r.Key)

@@ -35,6 +35,10 @@ func (d *Door) fastPutRecord(ctx context.Context, c awsapi.Codec, body, out []by
 	if err != nil {
 		return nil, true, wireError(err)
 	}
+	out = append(out, '{')
+	if p.Encrypted() {
+		out = append(out, `"EncryptionType":"KMS",`...)
+	}
 	return appendPlaced(out, at), true, nil
 }
 
@@ -63,7 +67,11 @@ func (d *Door) fastPutRecords(ctx context.Context, c awsapi.Codec, body, out []b
 			failed++
 		}
 	}
-	out = append(out, `{"FailedRecordCount":`...)
+	out = append(out, '{')
+	if p.Encrypted() {
+		out = append(out, `"EncryptionType":"KMS",`...)
+	}
+	out = append(out, `"FailedRecordCount":`...)
 	out = strconv.AppendInt(out, int64(failed), 10)
 	out = append(out, `,"Records":[`...)
 	for i := range p.Len() {
@@ -80,7 +88,7 @@ func (d *Door) fastPutRecords(ctx context.Context, c awsapi.Codec, body, out []b
 			out = append(out, '}')
 			continue
 		}
-		out = appendPlaced(out, at)
+		out = appendPlaced(append(out, '{'), at)
 	}
 	return append(out, "]}"...), true, nil
 }
@@ -95,7 +103,7 @@ func (d *Door) putBack(scan *putScan) {
 // said there.
 func (d *Door) beginPut(ctx context.Context, scan *putScan) *streams.Put {
 	r := d.scanned(ctx, scan)
-	if r == nil || r.Stream.KeyID != "" || awsapi.Authorize(ctx, r.ARN) != nil {
+	if r == nil || awsapi.Authorize(ctx, r.ARN) != nil {
 		return nil
 	}
 	p := d.streams.NewPut(r)
@@ -158,9 +166,9 @@ func hashKeyForm(t []byte) bool {
 }
 
 // appendPlaced appends where a record is, as PutRecord answers it and as each
-// entry of PutRecords is.
+// entry of PutRecords is: the last members of an object, and its end.
 func appendPlaced(out []byte, at streams.Placed) []byte {
-	out = append(out, `{"SequenceNumber":"`...)
+	out = append(out, `"SequenceNumber":"`...)
 	out = at.Sequence.Append(out)
 	out = append(out, `","ShardId":"`...)
 	out = at.Shard.Append(out)

@@ -40,14 +40,13 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 	}
 	defer page.Close()
 	out := &model.GetRecordsOutput{Records: []model.Record{}}
-	encryption := recordEncryption(pos.Stream)
 	size, held := 0, 0 // bytes
 	for page.Next() {
 		r := page.Record()
 		rec := model.Record{
 			ApproximateArrivalTimestamp: millis(r.Arrival),
 			Data:                        bytes.Clone(r.Data),
-			EncryptionType:              encryption,
+			EncryptionType:              encryptedShape(r.Encrypted),
 			SequenceNumber:              opt.Of(r.Sequence.String()),
 		}
 		if rec.Data == nil {

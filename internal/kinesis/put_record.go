@@ -53,7 +53,7 @@ func (d *Door) PutRecord(ctx context.Context, in *model.PutRecordInput) (*model.
 		return nil, wireError(err)
 	}
 	return &model.PutRecordOutput{
-		EncryptionType: recordEncryption(r),
+		EncryptionType: encryptedShape(p.Encrypted()),
 		SequenceNumber: opt.Of(at.Sequence.String()), ShardId: opt.Of(at.Shard.String()),
 	}, nil
 }

@@ -54,7 +54,7 @@ func (d *Door) PutRecords(ctx context.Context, in *model.PutRecordsInput) (*mode
 		return nil, dryRun()
 	}
 	p.Commit()
-	out := &model.PutRecordsOutput{EncryptionType: recordEncryption(r), Records: make([]model.PutRecordsResultEntry, p.Len())}
+	out := &model.PutRecordsOutput{EncryptionType: encryptedShape(p.Encrypted()), Records: make([]model.PutRecordsResultEntry, p.Len())}
 	failed := int32(0)
 	for i := range out.Records {
 		e := &out.Records[i]

@@ -20,6 +20,7 @@ import (
 	"thalweg/internal/awsapi"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
@@ -33,6 +34,7 @@ type server struct {
 	t       testing.TB
 	clock   *clock.Manual
 	fs      *vfs.Mem
+	keys    *identity.Keystore
 	log     *disk.Log
 	streams *streams.Service
 	http    *awsapi.Server
@@ -66,7 +68,7 @@ func (openAuth) Authorize(_ awsapi.Caller, _, resource string) *awsapi.Error {
 }
 
 func newServer(t testing.TB, general bool) *server {
-	s := &server{t: t, clock: clock.NewManual(start), fs: vfs.NewMem(1), general: general, vars: map[string]string{"mib": strings.Repeat("AAAA", 349525)}}
+	s := &server{t: t, clock: clock.NewManual(start), fs: vfs.NewMem(1), keys: identity.NewKeystore(), general: general, vars: map[string]string{"mib": strings.Repeat("AAAA", 349525)}}
 	s.open()
 	t.Cleanup(func() { s.log.Close(context.Background()) })
 	return s
@@ -75,7 +77,7 @@ func newServer(t testing.TB, general bool) *server {
 func (s *server) open() {
 	var err error
 	s.log, err = disk.Open(context.Background(), disk.Options{
-		FS: s.fs, Dir: "data", Clock: s.clock, Manual: true, WALFileBytes: 4 << 20,
+		FS: s.fs, Dir: "data", Clock: s.clock, Manual: true, WALFileBytes: 4 << 20, Keys: s.keys,
 	})
 	if err != nil {
 		s.t.Fatal(err)

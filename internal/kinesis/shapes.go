@@ -89,10 +89,10 @@ func encryptionShape(r *catalog.Resource) (opt.V[model.EncryptionType], opt.V[st
 	return opt.Of(model.EncryptionTypeKms), opt.Of(r.Stream.KeyID)
 }
 
-// recordEncryption is the encryption of records put or read: absent unless they
-// are encrypted.
-func recordEncryption(r *catalog.Resource) opt.V[model.EncryptionType] {
-	if r.Stream.KeyID == "" {
+// encryptedShape is the encryption of records put or read: absent unless they are
+// stored encrypted.
+func encryptedShape(encrypted bool) opt.V[model.EncryptionType] {
+	if !encrypted {
 		return opt.V[model.EncryptionType]{}
 	}
 	return opt.Of(model.EncryptionTypeKms)

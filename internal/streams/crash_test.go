@@ -49,7 +49,7 @@ func crashWorld(t *testing.T, fs *vfs.Mem) (*world, error) {
 	w := &world{t: t, fs: fs, clock: clock.NewManual(start)}
 	var err error
 	w.log, err = disk.Open(context.Background(), disk.Options{
-		FS: fs, Dir: "data", Clock: w.clock, Manual: true, WALFileBytes: 64 << 10, TailBytes: 128 << 10, FlushBytes: 4 << 10,
+		FS: fs, Dir: "data", Clock: w.clock, Manual: true, WALFileBytes: 64 << 10, TailBytes: 128 << 10, FlushBytes: 4 << 10, Keys: keystore(),
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +86,13 @@ func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
 		}
 		told.streams[name], told.shards[name] = true, 1+i%3
 		delete(told.doubt, name)
+		if i%2 == 0 && w.encrypt(name, fmt.Sprint("key/", i%4)) != nil {
+			break
+		}
 		for j := range 6 {
+			if j == 3 && i%3 == 0 && w.decrypt(name) != nil {
+				return fs.Calls(), told
+			}
 			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) || j%2 == 0 && !told.reshard(w, name, i+j) {
 				return fs.Calls(), told
 			}
@@ -174,6 +180,7 @@ func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
 		if err != nil {
 			continue
 		}
+		w.keyOf(r) // the catalog and the log agree
 		shards := r.Stream.Shards
 		if !told.doubt[name] && len(shards) < told.shards[name] {
 			t.Fatalf("crash at call %d: stream %s has %d of %d shards", at, name, len(shards), told.shards[name])

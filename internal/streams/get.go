@@ -33,6 +33,8 @@ type Record struct {
 	// Key is the partition key: nil for a record put without one under AUTO.
 	Key  []byte
 	Data []byte
+	// Encrypted tells that it is stored so.
+	Encrypted bool
 }
 
 // Page is a run of records of one shard, read as it goes: [Page.Next] until it
@@ -57,6 +59,7 @@ type Page struct {
 	batches log.Batches
 	next    int   // index in batches.List
 	arrival int64 // of the batch being read
+	sealed  bool  // the batch being read is stored encrypted
 	passed  int64 // of the last record shown or left out
 	inBatch bool
 	it      batch.Iterator
@@ -179,7 +182,7 @@ func (p *Page) enter(b *log.Batch) error {
 	if err != nil {
 		return unreadable(b, err)
 	}
-	p.inBatch, p.arrival = true, b.Arrival
+	p.inBatch, p.arrival, p.sealed = true, b.Arrival, b.KeyID != 0
 	if h.Attributes&batch.Control != 0 || b.Arrival < p.horizon || p.aborted(h) {
 		p.it, p.passed = batch.Iterator{}, b.Arrival
 		return nil
@@ -232,7 +235,7 @@ func (p *Page) show(r *batch.Record) bool {
 	p.passed = p.arrival
 	p.rec = Record{
 		Sequence: sequence(p.pos.Shard, p.created, r.Offset, p.arrival),
-		Offset:   r.Offset, Arrival: p.arrival, Key: key, Data: r.Value,
+		Offset:   r.Offset, Arrival: p.arrival, Key: key, Data: r.Value, Encrypted: p.sealed,
 	}
 	return true
 }

@@ -124,10 +124,11 @@ func newResource(key catalog.Key, n NewStream, number uint64, created int64) *ca
 }
 
 func partitionConfig(st *catalog.Stream) log.Config {
+	c := log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour, KeyID: st.DataKey}
 	if t := st.Topic; t != nil {
-		return log.Config{MaxAge: time.Duration(t.MaxAgeMillis) * time.Millisecond, MaxBytes: t.MaxBytes}
+		c.MaxAge, c.MaxBytes = time.Duration(t.MaxAgeMillis)*time.Millisecond, t.MaxBytes
 	}
-	return log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour}
+	return c
 }
 
 // checkShards says whether a scope may have so many more open shards, and this

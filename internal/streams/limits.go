@@ -28,6 +28,12 @@ const (
 	// it changes a stream in 24 hours (API_UpdateShardCount).
 	MaxScaleShards = 10_000
 	MaxScalings    = 10
+	// MaxKeyChanges is how many times in 24 hours a stream's encryption can be started
+	// under another key, and how many times it can be stopped
+	// (API_StartStreamEncryption, API_StopStreamEncryption).
+	MaxKeyChanges = 25
+	// MaxKeys is how many encryption keys a server may have. It is ours.
+	MaxKeys = 10_000
 	// OnDemandShards is how many shards a new on-demand stream has.
 	OnDemandShards = 4
 	// OnDemandStreams is how many on-demand streams an account may have in a

@@ -215,6 +215,21 @@ type Placed struct {
 	Sequence ids.Sequence
 }
 
+// Encrypted reports whether every record that was put is stored encrypted, and
+// there is one.
+func (p *Put) Encrypted() bool {
+	some := false
+	for i := range p.results {
+		if r := &p.results[i]; r.Err == nil {
+			if r.KeyID == 0 {
+				return false
+			}
+			some = true
+		}
+	}
+	return some
+}
+
 // Result tells what became of the i-th record added. Errors: NotFound when the
 // stream was deleted meanwhile, Throttled, NoSpace, ReadOnly, Internal.
 func (p *Put) Result(i int) (Placed, error) {

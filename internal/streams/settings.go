@@ -8,7 +8,6 @@ import (
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
-	"thalweg/internal/log"
 )
 
 // SetRetention sets how long records can be read. longer tells the direction
@@ -41,11 +40,7 @@ func (s *Service) SetRetention(ctx context.Context, scope catalog.Scope, name st
 		r.Stream.TrimBefore = max(r.Stream.TrimBefore, clock.Millis(s.clock)-int64(old)*3600_000)
 		r.Stream.RetentionHours = hours
 		tx.Put(r)
-		for i := range r.Stream.Shards {
-			tx.Entry(log.Entry{
-				Kind: log.Configure, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number), Config: partitionConfig(r.Stream),
-			})
-		}
+		configure(tx, r.Stream)
 		return nil
 	})
 }

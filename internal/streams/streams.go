@@ -35,7 +35,7 @@ type Options struct {
 	Clock   clock.Clock
 	Keys    Keys
 	// Transition is how long a stream shows as CREATING after it was made, as
-	// UPDATING after it was redrawn, and as DELETING before it is gone. With 0 none
+	// UPDATING after it was changed, and as DELETING before it is gone. With 0 none
 	// is seen: a stream is ACTIVE, or gone, when the call that asked for it returns.
 	Transition time.Duration
 	// ShardQuota is the number of open shards allowed in a region; nil is
@@ -65,6 +65,7 @@ type Service struct {
 	memory     *limits.Budget
 	shards     atomic.Int64 // that draw on memory
 	seal       *sealer
+	keys       Keys
 	wake       chan struct{} // something changed that may be due earlier
 
 	puts    sync.Pool // *Put
@@ -75,10 +76,11 @@ type Service struct {
 	routes map[uint64]*route // by stream number; guarded by mu
 }
 
-// New returns a service. [Service.Run] must run beside it.
+// New returns a service. [Service.Run] must run beside it. Errors: Corrupt when
+// Keys are not those of the catalog's encryption keys.
 func New(o Options) (*Service, error) {
 	s := &Service{
-		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota,
+		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota, keys: o.Keys,
 		memory: o.Memory, wake: make(chan struct{}, 1), routes: map[uint64]*route{},
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
@@ -89,6 +91,9 @@ func New(o Options) (*Service, error) {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
+	}
+	if err := s.checkKeys(); err != nil {
+		return nil, err
 	}
 	var err error
 	if s.seal, err = newSealer(o.Keys.Secret("stream tokens"), o.Rand); err != nil {

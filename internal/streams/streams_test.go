@@ -62,7 +62,7 @@ func newWorld(t testing.TB, change ...func(*streams.Options)) *world {
 func (w *world) open() {
 	w.t.Helper()
 	var err error
-	if w.log, err = disk.Open(context.Background(), disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true}); err != nil {
+	if w.log, err = disk.Open(context.Background(), disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true, Keys: keystore()}); err != nil {
 		w.t.Fatal(err)
 	}
 	cat, err := catalog.Open(context.Background(), w.log, w.clock)

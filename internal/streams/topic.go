@@ -49,11 +49,7 @@ func (s *Service) ChangeTopic(ctx context.Context, scope catalog.Scope, name str
 		}
 		r.Stream.RetentionHours = topicHours(r.Stream.Topic)
 		tx.Put(r)
-		for i := range r.Stream.Shards {
-			tx.Entry(log.Entry{
-				Kind: log.Configure, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number), Config: partitionConfig(r.Stream),
-			})
-		}
+		configure(tx, r.Stream)
 		return nil
 	})
 }
