@@ -369,13 +369,40 @@ def test_tags_of_a_resource(kinesis, stream):
     assert kinesis.list_tags_for_stream(StreamName=stream)["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
-def test_unbuilt_operations_refuse(kinesis, stream):
+def test_encryption(kinesis, stream):
+    """Records say how they are stored, whatever the stream is under when they are read."""
+
+    def described():
+        out = kinesis.describe_stream(StreamName=stream)["StreamDescription"]
+        return out["EncryptionType"], out.get("KeyId")
+
+    def put(data):
+        return kinesis.put_record(StreamName=stream, PartitionKey="k", Data=data).get("EncryptionType")
+
+    assert described() == ("NONE", None)
+    assert put(b"before") is None
+    kinesis.start_stream_encryption(StreamName=stream, EncryptionType="KMS", KeyId="alias/aws/kinesis")
+    kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig=WAIT)
+    assert described() == ("KMS", "alias/aws/kinesis")
+    assert put(b"during") == "KMS"
+    records = [{"PartitionKey": "k", "Data": b"of several"}]
+    assert kinesis.put_records(StreamName=stream, Records=records)["EncryptionType"] == "KMS"
+    kinesis.stop_stream_encryption(StreamName=stream, EncryptionType="KMS", KeyId="alias/aws/kinesis")
+    assert described() == ("NONE", None)
+    assert put(b"after") is None
+    assert [(r["Data"], r.get("EncryptionType")) for r in read_all(kinesis, stream)] == [
+        (b"before", None), (b"during", "KMS"), (b"of several", "KMS"), (b"after", None),
+    ]
+    error = refusal(kinesis.start_stream_encryption, StreamName=stream, EncryptionType="KMS", KeyId="no key")
+    assert (error["Code"], error["Message"]) == ("KMSNotFoundException", "Invalid keyId 'no key'")
+    away = f"arn:aws:kms:eu-north-1:{ACCOUNT}:alias/k"
+    error = refusal(kinesis.start_stream_encryption, StreamName=stream, EncryptionType="KMS", KeyId=away)
+    assert error["Code"] == "KMSNotFoundException"
+
+
+def test_unbuilt_operations_refuse(kinesis):
     """An operation without a handler is refused with a modelled error, never answered as if done."""
-    arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
-    for call, arguments in [
-        (kinesis.start_stream_encryption, {"StreamName": stream, "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"}),
-        (kinesis.put_resource_policy, {"ResourceARN": arn, "Policy": "{}"}),
-    ]:
+    for call, arguments in [(kinesis.list_channels, {})]:
         with pytest.raises(ClientError) as caught:
             call(**arguments)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 400
