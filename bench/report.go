@@ -88,12 +88,12 @@ func (r *report) least(name string, measured, limit float64, unit string) {
 func mega(bytes int64) float64 { return float64(bytes) / 1e6 }
 
 func (x result) line() string {
-	return fmt.Sprintf("%-24s %-24s %-14s %10.0f %9.2f %9.3f %9.3f %8.0f",
+	return fmt.Sprintf("%-24s %-33s %-14s %10.0f %9.2f %9.3f %9.3f %8.0f",
 		x.Server, x.Workload, x.Client, x.PerSecond, x.CPUPerMillion, x.P50Millis, x.P99Millis, mega(x.RSS))
 }
 
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%-24s %-24s %-14s %10s %9s %9s %9s %8s\n",
+	fmt.Fprintf(w, "\n%-24s %-33s %-14s %10s %9s %9s %9s %8s\n",
 		"server", "workload", "client", "records/s", "s/M", "p50 ms", "p99 ms", "RSS MB")
 	for _, x := range r.Results {
 		fmt.Fprintln(w, x.line())

@@ -53,7 +53,7 @@ func measureStart(ctx context.Context, t target, o options, dir string) (startFi
 // server and starts it again.
 func measureHot(ctx context.Context, s *server, total int64) (*hot, error) {
 	signer := s.signer(true)
-	if err := createStream(s, "hot"); err != nil {
+	if err := createStream(s, "hot", false); err != nil {
 		return nil, err
 	}
 	var written atomic.Int64

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,15 +31,16 @@ type workload struct {
 	// which returns how many records it moved.
 	conns int
 	open  func(s *server, o options, conn int) (call func() (int, error), done func() error, err error)
-	// stream is made first; "" for none.
-	stream string
+	// stream is made first; "" for none. encrypted has it stored so.
+	stream    string
+	encrypted bool
 }
 
 func workloads(t target, o options) []workload {
-	put := func(size, conns int) workload {
+	put := func(size, conns int, kind string) workload {
 		w := workload{
-			name: fmt.Sprintf("PutRecord %s x%d", sizeName(size), conns), client: "lean",
-			conns: conns, stream: fmt.Sprintf("put-%d-%d", size, conns),
+			name: fmt.Sprintf("PutRecord %s x%d%s", sizeName(size), conns, kind), client: "lean", encrypted: kind != "",
+			conns: conns, stream: fmt.Sprintf("put-%d-%d-%s", size, conns, strings.TrimSpace(kind)),
 		}
 		w.open = func(s *server, o options, conn int) (func() (int, error), func() error, error) {
 			signer := s.signer(o.sign)
@@ -46,10 +48,10 @@ func workloads(t target, o options) []workload {
 		}
 		return w
 	}
-	puts := func(size int) workload {
+	puts := func(size int, kind string) workload {
 		w := workload{
-			name: fmt.Sprintf("PutRecords %d x %s", perPuts, sizeName(size)), client: "lean",
-			conns: putsConns, stream: fmt.Sprintf("puts-%d", size),
+			name: fmt.Sprintf("PutRecords %d x %s%s", perPuts, sizeName(size), kind), client: "lean", encrypted: kind != "",
+			conns: putsConns, stream: fmt.Sprintf("puts-%d-%s", size, strings.TrimSpace(kind)),
 		}
 		w.open = func(s *server, o options, conn int) (func() (int, error), func() error, error) {
 			signer := s.signer(o.sign)
@@ -58,11 +60,13 @@ func workloads(t target, o options) []workload {
 		return w
 	}
 	list := []workload{
-		put(1024, 1), put(1024, 16), puts(200), puts(1024),
-		{name: "GetRecords drain 1 KiB", client: "lean", conns: shardCount, open: openDrain("puts-1024")},
+		put(1024, 1, ""), put(1024, 16, ""), puts(200, ""), puts(1024, ""),
+		{name: "GetRecords drain 1 KiB", client: "lean", conns: shardCount, open: openDrain("puts-1024-")},
 	}
 	if t.primary {
-		list = append(list, sdkPut(), sdkPuts())
+		const sealed = " encrypted"
+		list = append(list, sdkPut(), sdkPuts(), put(1024, 16, sealed), puts(1024, sealed),
+			workload{name: "GetRecords drain 1 KiB" + sealed, client: "lean", conns: shardCount, open: openDrain("puts-1024-encrypted")})
 	}
 	return list
 }
@@ -90,7 +94,7 @@ type result struct {
 // run loads the server, first uncounted, then for o.seconds.
 func (w workload) run(ctx context.Context, s *server, o options) (result, error) {
 	if w.stream != "" {
-		if err := createStream(s, w.stream); err != nil {
+		if err := createStream(s, w.stream, w.encrypted); err != nil {
 			return result{}, err
 		}
 	}
@@ -285,8 +289,9 @@ func openDrain(stream string) func(s *server, o options, conn int) (func() (int,
 	}
 }
 
-// createStream makes a stream of four shards and waits until it is active.
-func createStream(s *server, name string) error {
+// createStream makes a stream of four shards, encrypted or not, and waits until it
+// is active.
+func createStream(s *server, name string, encrypted bool) error {
 	conn, err := lean.Dial(s.addr)
 	if err != nil {
 		return err
@@ -296,6 +301,12 @@ func createStream(s *server, name string) error {
 	body := fmt.Appendf(nil, `{"StreamName":"%s","ShardCount":%d}`, name, shardCount)
 	if err := conn.Call(signer.Request("CreateStream", body), nil); err != nil {
 		return err
+	}
+	if encrypted {
+		body = fmt.Appendf(nil, `{"StreamName":"%s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"}`, name)
+		if err := conn.Call(signer.Request("StartStreamEncryption", body), nil); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
