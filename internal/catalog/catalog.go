@@ -109,6 +109,7 @@ func (r *Resource) Clone() *Resource {
 			t.Configs = maps.Clone(t.Configs)
 			s.Topic = &t
 		}
+		s.ModeChanges = slices.Clone(s.ModeChanges)
 		c.Stream = &s
 	}
 	if r.Consumer != nil {
@@ -175,9 +176,10 @@ type Stream struct {
 	KeyStops  []int64 `json:"key_stops,omitempty"`
 	// ShardMetrics are the enhanced shard-level metrics that are on.
 	ShardMetrics []string `json:"shard_metrics,omitempty"`
-	// Scalings are the times of recent changes of the shard count, Unix
-	// milliseconds.
-	Scalings []int64 `json:"scalings,omitempty"`
+	// Scalings and ModeChanges are the times of recent changes of the shard count
+	// and of Mode, Unix milliseconds.
+	Scalings    []int64 `json:"scalings,omitempty"`
+	ModeChanges []int64 `json:"mode_changes,omitempty"`
 	// Shards are all shards that can still be read, by rising number.
 	Shards []Shard `json:"shards"`
 	// Topic is set when the stream was made as a Kafka topic, whose door then owns

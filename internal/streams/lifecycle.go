@@ -91,8 +91,10 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	})
 	if err != nil {
 		s.hold(-held)
+		return err
 	}
-	return err
+	s.rouse()
+	return nil
 }
 
 // hold draws what n more shards need, or gives back what -n needed.

@@ -34,6 +34,9 @@ const (
 	MaxKeyChanges = 25
 	// MaxKeys is how many encryption keys a server may have. It is ours.
 	MaxKeys = 10_000
+	// MaxModeChanges is how many times a stream's mode changes in 24 hours
+	// (API_UpdateStreamMode).
+	MaxModeChanges = 2
 	// OnDemandShards is how many shards a new on-demand stream has.
 	OnDemandShards = 4
 	// OnDemandStreams is how many on-demand streams an account may have in a

@@ -43,6 +43,9 @@ type group struct {
 	shard   *openShard
 	at      int // its position in route.open
 	builder batch.Builder
+	// bytes of data and keys, and those of them for the lower half of the shard's
+	// range, where the shard counts its load.
+	bytes, low int64
 }
 
 // place is where a record went.
@@ -98,28 +101,36 @@ func (p *Put) Add(key, explicit []byte, size int) ([]byte, error) {
 // add puts r, without its value and headers, into the batch of its shard.
 func (p *Put) add(r batch.Record, explicit []byte, size int) (place, []byte, error) {
 	var at int
+	var h ids.Hash
 	p.headers = p.headers.Reset()
 	switch {
 	case p.route.res.Stream.AutoDistribution: // keys do not decide
-		at = p.route.next()
+		at, h = p.route.next()
 	case explicit != nil:
-		h, ok := ids.ParseHash(explicit)
-		if !ok {
+		var ok bool
+		if h, ok = ids.ParseHash(explicit); !ok {
 			return place{}, nil, invalid("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "+
 				"Specified value was %s", explicit)
 		}
 		p.headers = p.headers.AppendHeader(HashKeyHeader, explicit)
 		at = p.route.find(h)
 	default:
-		at = p.route.find(ids.HashOf(r.Key))
+		h = ids.HashOf(r.Key)
+		at = p.route.find(h)
 	}
 	g := p.byShard[at]
 	if g == 0 {
 		g = p.addGroup(at)
 	}
-	b := &p.groups[g-1].builder
+	gr := &p.groups[g-1]
+	if sh := gr.shard; sh.load != nil {
+		bytes := int64(len(r.Key) + size)
+		if gr.bytes += bytes; h.Compare(sh.middle) < 0 {
+			gr.low += bytes
+		}
+	}
 	r.Headers = p.headers
-	return place{group: g - 1, index: int32(b.Count())}, b.Reserve(r, size), nil
+	return place{group: g - 1, index: int32(gr.builder.Count())}, gr.builder.Reserve(r, size), nil
 }
 
 // addGroup begins the batch for a shard, in the storage of an earlier put's.
@@ -130,7 +141,7 @@ func (p *Put) addGroup(at int) int32 {
 		p.groups = append(p.groups, group{})
 	}
 	g := &p.groups[len(p.groups)-1]
-	g.shard, g.at = &p.route.open[at], at
+	g.shard, g.at, g.bytes, g.low = &p.route.open[at], at, 0, 0
 	g.builder.Reset()
 	p.byShard[at] = int32(len(p.groups))
 	return p.byShard[at]
@@ -158,6 +169,11 @@ func (p *Put) Commit() {
 func (p *Put) append(first int) {
 	for i := range p.groups[first:] {
 		g := &p.groups[first+i]
+		if l := g.shard.load; l != nil {
+			l.records.Add(int64(g.builder.Count()))
+			l.bytes.Add(g.bytes)
+			l.low.Add(g.low)
+		}
 		p.entries = append(p.entries, log.Entry{Kind: log.Data, Partition: g.shard.partition, Batch: g.builder.Finish()})
 	}
 	p.svc.log.Append(log.Request{Entries: p.entries}, p.onAck)

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"context"
 	"slices"
 
 	"thalweg/internal/catalog"
@@ -21,7 +22,8 @@ type redraw struct {
 	r       *catalog.Resource // a copy; its shards change
 	now     int64             // Unix ms
 	entries []log.Entry
-	was     int // shards before
+	was     int  // shards before
+	put     bool // something else of r changed
 }
 
 func newRedraw(r *catalog.Resource, now int64) *redraw {
@@ -150,24 +152,34 @@ func (d *redraw) join(shards []ids.Shard) ids.Shard {
 	return d.merge(d.join(shards[:mid]), d.join(shards[mid:]))
 }
 
-// redrawIn puts what was drawn into an update and draws the memory of the new
-// shards, whose number it returns: if the update fails they are to be given back.
-func (s *Service) redrawIn(tx *catalog.Tx, d *redraw) (made int, err error) {
-	if !d.changed() {
-		return 0, nil
+// redraw runs plan on a stream and makes what it drew durable, in one update.
+// Errors: NotFound, InUse, LimitExceeded, those of plan and of the log.
+func (s *Service) redraw(ctx context.Context, scope catalog.Scope, name string, plan func(*catalog.Tx, *redraw) error) error {
+	made := 0
+	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		open := OpenShards(r)
+		d := newRedraw(r, clock.Millis(s.clock))
+		if err := plan(tx, d); err != nil || !d.changed() && !d.put {
+			return err
+		}
+		if err := s.checkShards(tx, scope, OpenShards(r)-open, len(r.Stream.Shards)-d.was); err != nil {
+			return err
+		}
+		if d.changed() && s.transition > 0 {
+			r.State, r.Until = catalog.Updating, d.now+s.transition.Milliseconds()
+		}
+		tx.Put(r)
+		for _, e := range d.entries {
+			tx.Entry(e)
+		}
+		made = len(r.Stream.Shards) - d.was
+		s.hold(made) // here, so that the next update sees it
+		return nil
+	})
+	if err != nil {
+		s.hold(-made)
+		return err
 	}
-	made = len(d.r.Stream.Shards) - d.was
-	more := OpenShards(d.r) - OpenShards(tx.Get(d.r.Key))
-	if err := s.checkShards(tx, d.r.Scope, more, made); err != nil {
-		return 0, err
-	}
-	if s.transition > 0 {
-		d.r.State, d.r.Until = catalog.Updating, clock.Millis(s.clock)+s.transition.Milliseconds()
-	}
-	tx.Put(d.r)
-	for _, e := range d.entries {
-		tx.Entry(e)
-	}
-	s.hold(made) // here, so that the next update sees it
-	return made, nil
+	s.rouse()
+	return nil
 }

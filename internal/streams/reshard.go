@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"thalweg/internal/catalog"
-	"thalweg/internal/clock"
 	"thalweg/internal/errs"
 	"thalweg/internal/ids"
 )
@@ -93,27 +92,13 @@ func lastDay(times []int64, now int64) []int64 {
 	return slices.DeleteFunc(slices.Clone(times), func(t int64) bool { return t <= now-(24*time.Hour).Milliseconds() })
 }
 
-// reshard runs plan on a provisioned stream and makes what it drew durable, in
-// one update.
+// reshard is redraw for a provisioned stream.
 func (s *Service) reshard(ctx context.Context, scope catalog.Scope, name string, plan func(*redraw) error) error {
-	made := 0
-	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
-		if r.Stream.Mode == catalog.OnDemand {
+	return s.redraw(ctx, scope, name, func(_ *catalog.Tx, d *redraw) error {
+		if d.r.Stream.Mode == catalog.OnDemand {
 			return errs.New(errs.Unsupported, fmt.Sprintf("Request is invalid. Stream %s under account %s is in On-Demand mode.",
 				name, scope.Account))
 		}
-		d := newRedraw(r, clock.Millis(s.clock))
-		if err := plan(d); err != nil {
-			return err
-		}
-		n, err := s.redrawIn(tx, d)
-		made = n
-		return err
+		return plan(d)
 	})
-	if err != nil {
-		s.hold(-made)
-		return err
-	}
-	s.rouse()
-	return nil
 }

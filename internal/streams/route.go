@@ -22,6 +22,8 @@ type openShard struct {
 	partition log.PartitionID
 	created   int64 // Unix ms
 	last      ids.Hash
+	middle    ids.Hash
+	load      *load // of an on-demand stream's shard; else nil
 }
 
 // routeOf returns the route of a stream as r describes it.
@@ -32,10 +34,13 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 	if rt != nil && rt.res == r {
 		return rt
 	}
-	fresh := newRoute(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if rt = s.routes[r.Stream.Number]; rt == nil || rt.res.Version < r.Version {
+	if rt = s.routes[r.Stream.Number]; rt != nil && rt.res == r {
+		return rt
+	}
+	fresh := newRoute(r, rt)
+	if rt == nil || rt.res.Version < r.Version {
 		s.routes[r.Stream.Number] = fresh
 	}
 	return fresh
@@ -47,17 +52,36 @@ func (s *Service) forgetRoute(number uint64) {
 	delete(s.routes, number)
 }
 
-func newRoute(r *catalog.Resource) *route {
+// newRoute derives r's route. Shards go on counting where they did in last, the
+// route of another version, nil if there is none.
+func newRoute(r *catalog.Resource, last *route) *route {
 	rt := &route{res: r}
 	for i := range r.Stream.Shards {
-		if sh := &r.Stream.Shards[i]; sh.Open() {
-			rt.open = append(rt.open, openShard{
-				number: sh.Number, partition: r.Stream.PartitionOf(sh.Number), created: sh.Created, last: sh.Range.End,
-			})
+		sh := &r.Stream.Shards[i]
+		if !sh.Open() {
+			continue
 		}
+		o := openShard{
+			number: sh.Number, partition: r.Stream.PartitionOf(sh.Number), created: sh.Created,
+			last: sh.Range.End, middle: sh.Range.Middle(),
+		}
+		if r.Stream.Mode == catalog.OnDemand {
+			o.load = last.loadOf(sh)
+		}
+		rt.open = append(rt.open, o)
 	}
 	slices.SortFunc(rt.open, func(a, b openShard) int { return a.last.Compare(b.last) })
 	return rt
+}
+
+// loadOf returns the load that counts for sh, a new one if none does.
+func (rt *route) loadOf(sh *catalog.Shard) *load {
+	if rt != nil && len(rt.open) > 0 {
+		if o := &rt.open[rt.find(sh.Range.End)]; o.number == sh.Number && o.load != nil {
+			return o.load
+		}
+	}
+	return new(load)
 }
 
 // find returns the position in open of the shard that h belongs to.
@@ -65,5 +89,14 @@ func (rt *route) find(h ids.Hash) int {
 	return sort.Search(len(rt.open)-1, func(i int) bool { return h.Compare(rt.open[i].last) <= 0 })
 }
 
-// next returns the position of the shard whose turn it is.
-func (rt *route) next() int { return int((rt.turn.Add(1) - 1) % uint32(len(rt.open))) }
+// next returns the position of the shard whose turn it is, and a hash in it: in
+// the one half of its range and in the other by turns.
+func (rt *route) next() (int, ids.Hash) {
+	turn := rt.turn.Add(1) - 1
+	n := uint32(len(rt.open))
+	at := int(turn % n)
+	if turn/n%2 == 0 {
+		return at, rt.open[at].last
+	}
+	return at, rt.open[at].middle.Prev()
+}

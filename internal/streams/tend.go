@@ -19,10 +19,12 @@ const tendRetry = time.Second
 const never = math.MaxInt64
 
 // Run does what time brings, until ctx ends: it removes streams whose time as
-// DELETING is over, and closed shards of which nothing can be read any more.
+// DELETING is over, and closed shards of which nothing can be read any more; it
+// grows on-demand streams.
 func (s *Service) Run(ctx context.Context) error {
 	timer := s.clock.NewTimer(0)
 	defer timer.Stop()
+	measured := clock.Millis(s.clock) // demand, the last time
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,8 +34,17 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		next := int64(never)
 		now := clock.Millis(s.clock)
+		onDemand := false
 		for _, r := range s.catalog.All(catalog.KindStream) {
 			next = min(next, s.tend(ctx, r, now))
+			onDemand = onDemand || r.Stream.Mode == catalog.OnDemand
+		}
+		if elapsed := time.Duration(now-measured) * time.Millisecond; elapsed >= demandEvery {
+			s.meetDemand(ctx, elapsed)
+			measured = now
+		}
+		if onDemand {
+			next = min(next, measured+demandEvery.Milliseconds())
 		}
 		if next != never {
 			timer.Reset(time.Duration(next-now) * time.Millisecond)
