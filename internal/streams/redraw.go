@@ -153,10 +153,14 @@ func (d *redraw) join(shards []ids.Shard) ids.Shard {
 }
 
 // redraw runs plan on a stream and makes what it drew durable, in one update.
-// Errors: NotFound, InUse, LimitExceeded, those of plan and of the log.
+// Errors: NotFound, InUse, LimitExceeded, Invalid for a topic, those of plan and
+// of the log.
 func (s *Service) redraw(ctx context.Context, scope catalog.Scope, name string, plan func(*catalog.Tx, *redraw) error) error {
 	made := 0
 	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if err := refuseTopic(r, "CreatePartitions"); err != nil {
+			return err
+		}
 		open := OpenShards(r)
 		d := newRedraw(r, clock.Millis(s.clock))
 		if err := plan(tx, d); err != nil || !d.changed() && !d.put {

@@ -430,6 +430,29 @@ func TestReshardQuotas(t *testing.T) {
 	w.create("t", 5)
 }
 
+// A topic is redrawn by its own door only.
+func TestTopicIsNotRedrawn(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	n := streams.NewStream{Scope: scope, Name: "t", Mode: catalog.Provisioned, Shards: 2, Topic: &catalog.Topic{}}
+	if err := w.svc.Create(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	r := w.lookup("t")
+	_, scaled := w.svc.Scale(ctx, scope, "t", 4)
+	for _, err := range []error{
+		w.svc.Split(ctx, scope, "t", "0", "5"), w.svc.Merge(ctx, scope, "t", "0", "1"), scaled,
+		w.svc.SetMode(ctx, scope, "t", catalog.OnDemand, 0),
+	} {
+		if errs.KindOf(err) != errs.Invalid || !strings.Contains(err.Error(), "CreatePartitions") {
+			t.Error(err)
+		}
+	}
+	if w.lookup("t") != r {
+		t.Error("it changed")
+	}
+}
+
 // A reshard that the log refuses leaves the stream and the memory as they were.
 func TestReshardRefused(t *testing.T) {
 	w := newWorld(t)
