@@ -1,6 +1,8 @@
 package awsapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -111,6 +113,39 @@ func appendBody(r *http.Request, buf []byte, limit int64, mem *lease) ([]byte, e
 			return buf, nil
 		case err != nil:
 			return buf, err
+		}
+	}
+}
+
+// inflate unpacks a body, to at most limit bytes, within the budget. Errors are
+// errBodyTooLarge, errNoMemory, or those of a body that is not packed well.
+func inflate(body []byte, limit int64, mem *lease) ([]byte, error) {
+	const unpacker = 48 << 10 // what a reader takes itself
+	if !mem.grow(mem.held + unpacker) {
+		return nil, errNoMemory
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for {
+		if len(out) == cap(out) {
+			bigger := min(max(2*int64(cap(out)), firstBuffer), limit+1)
+			if !mem.grow(mem.held + bigger) {
+				return nil, errNoMemory
+			}
+			out = append(make([]byte, 0, bigger), out...)
+		}
+		n, err := z.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		switch {
+		case int64(len(out)) > limit:
+			return nil, errBodyTooLarge
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, err
 		}
 	}
 }

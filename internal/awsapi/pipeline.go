@@ -10,6 +10,7 @@ import (
 	"thalweg/internal/awsapi/codec"
 	"thalweg/internal/awsapi/codec/cbor"
 	"thalweg/internal/awsapi/codec/json"
+	"thalweg/internal/awsapi/codec/query"
 	"thalweg/internal/awsapi/codec/restjson"
 	"thalweg/internal/awsapi/validate"
 )
@@ -19,6 +20,8 @@ type format struct {
 	codec       Codec
 	contentType string
 	rest        bool
+	form        bool // the query protocol: a form, answered in XML
+	rpc         bool // Smithy's RPC v2 with CBOR
 	xml         bool // for want of anything better: no service, no format
 }
 
@@ -26,6 +29,8 @@ const (
 	typeJSON     = "application/x-amz-json-1.1"
 	typeCBOR     = "application/x-amz-cbor-1.1"
 	typeRESTJSON = "application/json"
+	typeForm     = "application/x-www-form-urlencoded"
+	typeXML      = "text/xml"
 )
 
 // setFormat reads the format from the content type, and reports whether it is
@@ -37,6 +42,14 @@ func (x *exchange) setFormat(svc *Service) bool {
 		// is found out by the decoder.
 		x.format = format{codec: JSON, contentType: typeRESTJSON, rest: true}
 		return true
+	}
+	if svc != nil && svc.Version != "" && (media == typeForm || x.r.Method == http.MethodGet) {
+		x.format = format{contentType: typeXML, form: true}
+		return true
+	}
+	if svc != nil && svc.RPC && x.r.Header.Get(rpcHeader) == rpcV2 {
+		x.format = format{codec: CBOR, contentType: media, rpc: true}
+		return media == "application/cbor"
 	}
 	switch media {
 	case typeJSON, "application/x-amz-json-1.0", "application/json":
@@ -76,26 +89,32 @@ func (x *exchange) unrouted(belongs *Service, known bool) error {
 	return errNoRoute()
 }
 
-// read reads the request's body.
+// read reads the request's body. op is nil when it is the body that names it.
 func (x *exchange) read(svc *Service, op *Op) error {
-	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+	encoding := x.r.Header.Get("Content-Encoding")
+	packed := strings.EqualFold(encoding, "gzip") && (op == nil || op.Gzip)
+	if encoding != "" && !packed && !strings.EqualFold(encoding, "identity") {
 		drain(x.r, svc.MaxBody)
-		return errSerialization("") // no service here takes compressed input
+		return errSerialization("") // the model allows no other
 	}
 	x.in = x.srv.bufs.get()
 	err := readBody(x.r, x.in, svc.MaxBody, &x.mem)
 	x.body = x.in.b
+	x.plain = x.body
+	if err == nil && packed {
+		x.plain, err = inflate(x.body, svc.MaxBody, &x.mem)
+	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errBodyTooLarge):
-		drain(x.r, 2*svc.MaxBody)
+		drain(x.r, 2*svc.MaxBody) // what of it is still to come
 		return errTooLarge()
 	case errors.Is(err, errNoMemory):
 		drain(x.r, svc.MaxBody)
 		return svc.throttled(op)
 	}
-	return errSerialization("") // the connection broke, or its framing is wrong
+	return errSerialization("") // the connection broke, or its framing or its packing is wrong
 }
 
 // throttled is the service's error for a server without memory to spare: its
@@ -104,7 +123,7 @@ func (x *exchange) read(svc *Service, op *Op) error {
 func (s *Service) throttled(op *Op) *Error {
 	const text = "The server is short of memory for requests. Try again later."
 	usual := s.Throttled(text)
-	if slices.Contains(op.Errors, usual.Code) {
+	if op == nil || slices.Contains(op.Errors, usual.Code) {
 		return usual
 	}
 	for _, code := range []string{"LimitExceededException", "ThrottlingException", "TooManyRequestsException", "ServiceUnavailableException"} {
@@ -124,7 +143,15 @@ func (x *exchange) decode(op *Op) (Input, error) {
 			return nil, errSerialization(req.Err.Msg)
 		}
 	}
-	if len(x.body) == 0 {
+	if x.format.form {
+		d := query.NewDecoder(x.form)
+		in.Decode(d)
+		if d.Finish() != nil {
+			return nil, errMalformed()
+		}
+		return in, nil
+	}
+	if len(x.plain) == 0 {
 		if x.format.rest { // absent members are validation's matter
 			return in, nil
 		}
@@ -132,11 +159,12 @@ func (x *exchange) decode(op *Op) (Input, error) {
 	}
 	var err error
 	if x.format.codec == CBOR {
-		d := cbor.NewDecoder(x.body)
+		d := cbor.NewDecoder(x.plain)
+		d.Seconds = x.format.rpc
 		in.Decode(d)
 		err = d.Finish()
 	} else {
-		d := json.NewDecoder(x.body)
+		d := json.NewDecoder(x.plain)
 		in.Decode(d)
 		err = d.Finish()
 	}
@@ -182,7 +210,14 @@ func (x *exchange) answer(op *Op, out Output) error {
 			return x.stream(op, resp.Payload)
 		}
 	}
+	if x.format.form {
+		x.answerForm(op, out)
+		return nil
+	}
 	if op.NoOutput {
+		if x.format.rpc {
+			x.format.contentType = ""
+		}
 		x.write(op.Status, nil)
 		return nil
 	}
@@ -209,6 +244,8 @@ func (x *exchange) fail(err error) {
 	switch {
 	case x.format.xml:
 		x.write(status, appendXML(nil, e))
+	case x.format.form:
+		x.failForm(status, e)
 	case status == http.StatusRequestEntityTooLarge:
 		x.write(status, nil)
 	default:

@@ -37,15 +37,17 @@ func newRouter(services []*Service) (*router, error) {
 		for _, h := range s.HostPrefixes {
 			rt.hosts[h] = append(rt.hosts[h], s)
 		}
-		if s.Protocol == RESTJSON {
+		switch s.Protocol {
+		case RESTJSON:
 			rt.rest = append(rt.rest, s)
-		} else {
+		case AWSJSON:
 			rt.prefixes[s.TargetPrefix] = s
 		}
 		for _, op := range s.Ops {
-			if s.Protocol == RESTJSON {
+			switch s.Protocol {
+			case RESTJSON:
 				op.path = restjson.ParseTemplate(op.Path)
-			} else {
+			case AWSJSON:
 				rt.targets[s.TargetPrefix+"."+op.Name] = route{service: s, op: op}
 			}
 		}
@@ -70,6 +72,9 @@ func (rt *router) find(r *http.Request) (found route, belongs *Service) {
 		prefix, _, _ := strings.Cut(target, ".")
 		return route{}, rt.prefixes[prefix]
 	}
+	if r.Header.Get(rpcHeader) == rpcV2 {
+		return rt.rpc(r)
+	}
 	candidates := rt.signing[scopeService(r)]
 	if candidates == nil {
 		candidates = rt.byHost(r.Host)
@@ -84,6 +89,22 @@ func (rt *router) find(r *http.Request) (found route, belongs *Service) {
 		belongs = found.service
 	}
 	return found, belongs
+}
+
+// rpcHeader is how Smithy's RPC protocols name themselves.
+const (
+	rpcHeader = "Smithy-Protocol"
+	rpcV2     = "rpc-v2-cbor"
+)
+
+// rpc finds the operation of /service/SERVICE/operation/OPERATION.
+func (rt *router) rpc(r *http.Request) (found route, belongs *Service) {
+	service, op, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/service/"), "/operation/")
+	belongs = rt.prefixes[service]
+	if !ok || r.Method != http.MethodPost || belongs == nil || !belongs.RPC {
+		return route{}, nil
+	}
+	return rt.targets[service+"."+op], belongs
 }
 
 // match returns the only route among the candidates that fits method and path.

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"thalweg/internal/arn"
+	"thalweg/internal/awsapi/codec/query"
 	"thalweg/internal/clock"
 	"thalweg/internal/ids"
 )
@@ -80,6 +81,8 @@ type exchange struct {
 	ids    string  // ids.NewRequest
 	in     *buffer // from the pool, holds body
 	body   []byte
+	plain  []byte // body, unpacked
+	form   *query.Form
 	out    *buffer // the answer's, from the pool
 	sent   int     // bytes of the answer's body
 	begun  bool    // the answer goes out in pieces, and the first has gone
@@ -149,16 +152,21 @@ func (x *exchange) serve() error {
 	var belongs *Service
 	x.route, belongs = x.srv.router.find(x.r)
 	known := x.setFormat(belongs)
-	if x.route.op == nil {
+	switch {
+	case x.format.form:
+		if err := x.readForm(belongs); err != nil {
+			return err
+		}
+	case x.route.op == nil:
 		return x.unrouted(belongs, known)
+	case !known:
+		return errUnknownOperation()
+	default:
+		if err := x.read(x.route.service, x.route.op); err != nil {
+			return err
+		}
 	}
 	svc, op := x.route.service, x.route.op
-	if !known {
-		return errUnknownOperation()
-	}
-	if err := x.read(svc, op); err != nil {
-		return err
-	}
 	if err := x.authenticate(svc, op); err != nil {
 		return err
 	}

@@ -77,6 +77,8 @@ type Op struct {
 	// NoOutput is whether the answer's body is empty: the model has no output, or
 	// in RESTJSON none with members.
 	NoOutput bool
+	// Gzip is whether the request's body may come compressed.
+	Gzip bool
 	// Idempotent and ReadOnly are traits of the model.
 	Idempotent, ReadOnly bool
 	// Errors are the names of the errors the model declares.
@@ -177,6 +179,8 @@ func (s *Service) check() error {
 		return fmt.Errorf("service %q: incomplete", s.Name)
 	case s.Protocol == AWSJSON && s.TargetPrefix == "":
 		return fmt.Errorf("service %q: no target prefix", s.Name)
+	case s.Protocol == Query && s.Version == "":
+		return fmt.Errorf("service %q: no version", s.Name)
 	}
 	for _, op := range s.Ops {
 		if op.Name == "" || op.Action == "" || op.Invoke == nil || op.Status == 0 {

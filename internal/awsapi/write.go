@@ -14,6 +14,9 @@ func (x *exchange) setHeaders() {
 	h := x.w.Header()
 	both := []string{x.ids[:ids.RequestIDLen], x.ids[ids.RequestIDLen:]}
 	h["X-Amzn-Requestid"], h["X-Amz-Id-2"] = both[:1:1], both[1:]
+	if x.format.rpc {
+		h[rpcHeader] = []string{rpcV2}
+	}
 }
 
 // write sends an answer whose whole body is known.

@@ -219,11 +219,14 @@ func hostAccount(host string) string {
 	return ""
 }
 
-// wireError gives a refusal the status that AWS uses: 403 in the REST services,
-// 400 in those that name the operation in a header.
+// wireError gives a refusal the status that AWS uses: 403 in the REST services
+// and in STS, which has other names too; 400 in those that name the operation in a
+// header.
 func wireError(e *sigv4.Error, service string) *awsapi.Error {
 	status := http.StatusBadRequest
 	switch service {
+	case "sts":
+		return awsapi.NewError(e.Code.QueryName(), e.Message, http.StatusForbidden)
 	case "kafka", "kafka-cluster", "kafkaconnect", "kinesisvideo":
 		status = http.StatusForbidden
 	}

@@ -36,6 +36,10 @@ type operation struct {
 	Errors     []ref `json:"errors"`
 	Idempotent bool  `json:"idempotent"`
 	ReadOnly   bool  `json:"readonly"`
+	// Compression names the encodings that a body may have.
+	Compression *struct {
+		Encodings []string `json:"encodings"`
+	} `json:"requestcompression"`
 }
 
 type ref struct {

@@ -118,6 +118,9 @@ func (a *api) opLine(o op) (string, error) {
 	if o.operation.Output == nil || empty {
 		fields = append(fields, "NoOutput: true")
 	}
+	if o.Compression != nil && slices.Contains(o.Compression.Encodings, "gzip") {
+		fields = append(fields, "Gzip: true")
+	}
 	if o.Idempotent {
 		fields = append(fields, "Idempotent: true")
 	}

@@ -1,6 +1,7 @@
 // Package cbor reads and writes the older of AWS's two CBOR formats,
 // application/x-amz-cbor-1.1: the shapes of JSON 1.1 in RFC 8949, blobs as byte
-// strings, timestamps as tag 1 with epoch milliseconds.
+// strings, timestamps as tag 1 with epoch milliseconds. It reads the newer one
+// too, whose timestamps are in seconds.
 //
 // Lengths may be definite or indefinite. Blobs alias the document, and pieces of
 // an indefinite string are joined in place; a document can be decoded once.
@@ -26,6 +27,9 @@ type Decoder struct {
 	// indefinite length.
 	left  [codec.MaxDepth + 1]uint64
 	arena codec.Arena
+	// Seconds is whether timestamps are in seconds, as RFC 8949 has them and
+	// Smithy's RPC v2 does, instead of milliseconds.
+	Seconds bool
 }
 
 const open = math.MaxUint64
@@ -493,6 +497,11 @@ func (d *Decoder) Time(f codec.TimeFormat) opt.V[time.Time] {
 
 func (d *Decoder) millis() (time.Time, bool) {
 	n, f, isFloat := d.number()
+	if d.Seconds && isFloat {
+		f *= 1000
+	} else if d.Seconds && max(n, -n) <= codec.MaxEpochSeconds {
+		n *= 1000
+	}
 	if isFloat {
 		if math.IsNaN(f) {
 			return time.Time{}, false

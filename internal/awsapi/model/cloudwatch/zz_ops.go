@@ -34,7 +34,7 @@ func NewService(h Handler) *awsapi.Service {
 			"MissingParameter":            NewMissingRequiredParameterException,
 		},
 		Ops: []*awsapi.Op{
-			{Name: "PutMetricData", Action: "cloudwatch:PutMetricData", Status: 200, NoOutput: true, Errors: []string{"InvalidParameterValue", "MissingParameter", "InvalidParameterCombination", "InternalServiceError"}, Invoke: awsapi.Bind(h.PutMetricData)},
+			{Name: "PutMetricData", Action: "cloudwatch:PutMetricData", Status: 200, NoOutput: true, Gzip: true, Errors: []string{"InvalidParameterValue", "MissingParameter", "InvalidParameterCombination", "InternalServiceError"}, Invoke: awsapi.Bind(h.PutMetricData)},
 		},
 	}
 }
