@@ -5,6 +5,7 @@ import (
 
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
+	"thalweg/internal/tables"
 )
 
 // startMetrics makes the registry and has it read the parts that are there.
@@ -32,6 +33,16 @@ func startMetrics(_ context.Context, s *Server) error {
 		}
 		return float64(n)
 	})
+	for _, g := range []struct {
+		name, help string
+		read       func(tables.Stats) int64
+	}{
+		{"tables", "DynamoDB tables.", func(t tables.Stats) int64 { return t.Tables }},
+		{"tables_items", "Items in DynamoDB tables.", func(t tables.Stats) int64 { return t.Items }},
+		{"tables_memory_bytes", "What the items of DynamoDB tables take of the memory.", func(t tables.Stats) int64 { return t.Bytes }},
+	} {
+		m.Gauge(g.name, g.help, func() float64 { return float64(g.read(s.tables.Stats())) })
+	}
 	for _, g := range []struct {
 		name, help string
 		read       func(disk.Stats) float64

@@ -203,6 +203,8 @@ func startDoors(_ context.Context, s *Server) error {
 	s.services = []*awsapi.Service{
 		kinesis.New(s.streams).Service(),
 		lease.NewTables(s.tables).Service(),
+		lease.NewMetrics(s.metrics, s.clock).Service(),
+		lease.Identity{}.Service(),
 		firehose.NewService(firehose.Unimplemented{}),
 		kafkamodel.NewService(kafkamodel.Unimplemented{}),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),

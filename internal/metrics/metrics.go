@@ -4,7 +4,7 @@
 //
 // Names begin with thalweg_ and end in their unit. Labels have few values:
 // services, operations and error codes come from tables, never from a request's
-// text. Recording takes no lock on the path of a request beyond the first of its
+// text. Only thalweg_published_* have what clients name, and are bounded. Recording takes no lock on the path of a request beyond the first of its
 // kind.
 package metrics
 
@@ -24,6 +24,8 @@ type Registry struct {
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 
+	published *published
+
 	known sync.Map // opKey to *opMetrics: Observe finds its series here
 }
 
@@ -39,7 +41,7 @@ type opMetrics struct {
 // metrics, and a build_info with the version.
 func New(version string) *Registry {
 	r := &Registry{
-		reg: prometheus.NewRegistry(),
+		reg: prometheus.NewRegistry(), published: newPublished(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "thalweg_requests_total",
 			Help: "AWS requests answered, by error code; an empty code is success."}, []string{"service", "operation", "code"}),
 		// From 100 us, which a request in memory takes, to 26 s, doubling.
@@ -50,8 +52,13 @@ func New(version string) *Registry {
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thalweg_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	r.reg.MustRegister(r.requests, r.seconds, r.bytes, build,
+	r.reg.MustRegister(r.requests, r.seconds, r.bytes, build, r.published,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.Counter("published_forgotten_total", "Metrics of clients that were forgotten to make room for others.", func() float64 {
+		r.published.mu.Lock()
+		defer r.published.mu.Unlock()
+		return r.published.dropped
+	})
 	return r
 }
 
