@@ -13,7 +13,7 @@ import (
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	n := 0
 	for _, res := range s.catalog.All(catalog.KindStream) {
-		err := s.streams.Delete(r.Context(), res.Scope, res.Name)
+		err := s.streams.DeleteWithConsumers(r.Context(), res.Scope, res.Name)
 		if err != nil && errs.KindOf(err) != errs.NotFound {
 			answerError(w, err)
 			return

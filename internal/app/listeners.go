@@ -93,8 +93,10 @@ func (f *front) fallback(nc net.Conn) {
 // plainTarget tells whether an operation's answer is one body of a known length.
 func plainTarget(target string) bool { return !strings.HasSuffix(target, ".SubscribeToShard") }
 
-// stopListeners lets requests under way finish.
+// stopListeners lets requests under way finish, but for those that would take
+// minutes: subscriptions end.
 func stopListeners(ctx context.Context, s *Server) error {
+	s.streams.EndSubscriptions()
 	var list []error
 	for _, l := range []*listen.Server{s.plain, s.secure} {
 		if l != nil {

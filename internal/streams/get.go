@@ -54,6 +54,8 @@ type Page struct {
 	end       int64 // of the shard, when last read
 	left      int   // records
 	room      int   // bytes
+	each      int   // bytes that a record takes beside its key and data
+	chunk     int   // bytes to read at a time
 	shown     int
 
 	batches log.Batches
@@ -75,6 +77,10 @@ type Page struct {
 // MaxGetBytes of keys and data, but of one record if there is any. Errors:
 // NotFound when the stream is gone, Corrupt.
 func (s *Service) Get(pos Position, limit int) (*Page, error) {
+	return s.get(pos, limit, MaxGetBytes, 0, readChunk)
+}
+
+func (s *Service) get(pos Position, limit, room, each, chunk int) (*Page, error) {
 	sh := shardOf(pos.Stream, pos.Shard)
 	if sh == nil {
 		return nil, shardNotFound(pos.Stream.Account, pos.Stream.Name, pos.Shard.String())
@@ -82,7 +88,7 @@ func (s *Service) Get(pos Position, limit int) (*Page, error) {
 	p := s.pages.Get().(*Page)
 	p.pos, p.created, p.horizon, p.closed = pos, sh.Created, s.Horizon(pos.Stream), !sh.Open()
 	p.partition = log.PartitionID{Stream: pos.Stream.Stream.Number, Generation: pos.Generation, Index: uint32(pos.Shard)}
-	p.left, p.room = limit, MaxGetBytes
+	p.left, p.room, p.each, p.chunk = limit, room, each, chunk
 	p.shown, p.inBatch, p.drained, p.passed, p.stable, p.err = 0, false, false, 0, 0, nil
 	if err := p.fetch(); err != nil {
 		p.Close()
@@ -96,7 +102,7 @@ func (p *Page) fetch() error {
 	p.batches.Release()
 	p.next = 0
 	for sought := false; ; sought = true {
-		got, err := p.svc.log.Read(p.partition, p.pos.Offset, readChunk, log.Committed)
+		got, err := p.svc.log.Read(p.partition, p.pos.Offset, p.chunk, log.Committed)
 		if errors.Is(err, log.ErrOutOfRange) {
 			p.stable, p.end = got.Stable, got.End
 			if p.pos.Offset < got.Start {
@@ -223,7 +229,7 @@ func (p *Page) aborted(h batch.Header) bool {
 // show makes r the page's record, unless the page has no room for it.
 func (p *Page) show(r *batch.Record) bool {
 	key := p.key(r.Key)
-	size := len(key) + len(r.Value)
+	size := len(key) + len(r.Value) + p.each
 	if size > p.room && p.shown > 0 {
 		p.left = 0
 		return false
@@ -284,6 +290,15 @@ func (p *Page) MillisBehindLatest() int64 {
 		return 0
 	}
 	return max(0, clock.Millis(p.svc.clock)-p.passed)
+}
+
+// ahead is about how many bytes of records have been read and not been shown: all
+// of the last read's that are not known to be behind.
+func (p *Page) ahead() (n int) {
+	for i := p.next; i < len(p.batches.List); i++ {
+		n += len(p.batches.List[i].Bytes)
+	}
+	return n
 }
 
 // Close gives the page's memory back. Nothing of it may be used afterwards.

@@ -41,6 +41,8 @@ type StartingAt struct {
 	// Time, in Unix milliseconds, is meant when HasTime.
 	Time    int64
 	HasTime bool
+	// Call is the operation that asks, for messages; "" is GetShardIterator.
+	Call string
 }
 
 // Shard returns the stream of that name and its shard that a client names by id,
@@ -98,7 +100,7 @@ func (s *Service) Locate(r *catalog.Resource, sh *catalog.Shard, at StartingAt) 
 	case !bySequence && at.Sequence != "":
 		return pos, invalid(rule+"%s and also a StartingSequenceNumber.", at.Type)
 	case bySequence:
-		seq, err := checkSequence(r, sh, at.Sequence)
+		seq, err := checkSequence(r, sh, at)
 		if err != nil {
 			return pos, err
 		}
@@ -139,10 +141,10 @@ func (s *Service) Locate(r *catalog.Resource, sh *catalog.Shard, at StartingAt) 
 	return pos, nil
 }
 
-func checkSequence(r *catalog.Resource, sh *catalog.Shard, text string) (ids.Sequence, error) {
-	seq, canonical, err := ids.ParseSequence(text)
+func checkSequence(r *catalog.Resource, sh *catalog.Shard, at StartingAt) (ids.Sequence, error) {
+	seq, canonical, err := ids.ParseSequence(at.Sequence)
 	where := func() string {
-		return "StartingSequenceNumber " + canonical + " used in GetShardIterator on shard " + sh.Number.String() +
+		return "StartingSequenceNumber " + canonical + " used in " + cmp.Or(at.Call, "GetShardIterator") + " on shard " + sh.Number.String() +
 			" in stream " + r.Name + " under account " + r.Account + " is invalid"
 	}
 	switch {

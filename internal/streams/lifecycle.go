@@ -42,13 +42,13 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	if n.MaxRecordKiB == 0 {
 		n.MaxRecordKiB = DefaultMaxRecordKiB
 	}
-	if err := checkTags("add tags to", n.Scope, n.Name, tagTexts(n.Tags)); err != nil {
+	if err := checkTags("add tags to", ownerStream(n.Scope, n.Name), tagTexts(n.Tags)); err != nil {
 		return err
 	}
 	if len(n.Tags) > MaxTags {
-		return tooManyTags(n.Scope, n.Name)
+		return tooManyTags(ownerStream(n.Scope, n.Name))
 	}
-	held, replaced := 0, 0 // shards
+	held, replaced := 0, 0 // as hold counts
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		key := streamKey(n.Scope, n.Name)
 		last := tx.LastSecond(key)
@@ -56,9 +56,8 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 			if !s.gone(old) {
 				return errs.New(errs.Exists, fmt.Sprintf("Stream %s under account %s already exists.", n.Name, n.Scope.Account))
 			}
-			s.removeIn(tx, old)
+			replaced = s.removeIn(tx, old).held
 			last = lastSecond(old)
-			replaced = len(old.Stream.Shards)
 		}
 		if n.WarmMiBps > 0 {
 			if err := s.checkWarm(tx.Get(accountKey(n.Scope)), n.Mode, n.WarmMiBps); err != nil {
@@ -97,7 +96,7 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	return nil
 }
 
-// hold draws what n more shards need, or gives back what -n needed.
+// hold draws what n more shards or consumers need, or gives back what -n needed.
 func (s *Service) hold(n int) {
 	s.shards.Add(int64(n))
 	if bytes := int64(n) * shardBytes; bytes > 0 {
@@ -145,9 +144,8 @@ func (s *Service) checkShards(tx *catalog.Tx, scope catalog.Scope, more, made in
 			"for current limits and how to request higher limits.",
 			scope.Account, scope.Region, open, limit, more))
 	}
-	if room := s.memory.Max() / 2 / shardBytes; room > 0 && s.shards.Load()+int64(made) > room {
-		return errs.New(errs.LimitExceeded, fmt.Sprintf("The memory of this server is enough for %d shards in all accounts and regions. "+
-			"Start it with a larger --memory.", room))
+	if err := s.checkRoom(made); err != nil {
+		return err
 	}
 	return nil
 }
@@ -157,6 +155,16 @@ func (s *Service) checkOnDemand(tx *catalog.Tx, scope catalog.Scope) error {
 	if _, onDemand := s.count(tx.List(catalog.KindStream, scope)); onDemand >= OnDemandStreams {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the on-demand stream limit for the account %s in %s. "+
 			"Current on-demand stream count for the account: %d. Limit: %d.", scope.Account, scope.Region, onDemand, OnDemandStreams))
+	}
+	return nil
+}
+
+// checkRoom returns the error for n more shards or consumers than there is memory
+// for.
+func (s *Service) checkRoom(n int) error {
+	if room := s.memory.Max() / 2 / shardBytes; room > 0 && s.shards.Load()+int64(n) > room {
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("The memory of this server is enough for %d shards and consumers in all accounts and "+
+			"regions. Start it with a larger --memory.", room))
 	}
 	return nil
 }
@@ -194,20 +202,34 @@ func OpenShards(r *catalog.Resource) (n int) {
 }
 
 // Delete removes a stream and its records. Errors: NotFound, InUse while it is
-// being created or deleted, Invalid for a topic, those of the log.
+// being created or deleted, or has registered consumers; Invalid for a topic;
+// those of the log.
 func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
-	var gone *catalog.Stream
+	return s.delete(ctx, scope, name, false)
+}
+
+// DeleteWithConsumers is Delete for a stream and whatever consumers it has.
+func (s *Service) DeleteWithConsumers(ctx context.Context, scope catalog.Scope, name string) error {
+	return s.delete(ctx, scope, name, true)
+}
+
+func (s *Service) delete(ctx context.Context, scope catalog.Scope, name string, consumers bool) error {
+	var gone removed
 	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if err := refuseTopic(r, "DeleteTopics"); err != nil {
 			return err
+		}
+		if !consumers && len(tx.Consumers(r.Stream.Number)) > 0 {
+			return errs.New(errs.InUse, "DeleteStream can't delete "+r.ARN+" because there are consumers associated with this data stream. "+
+				"To delete "+name+" anyway, set the EnforceConsumerDeletion parameter to true to force the deletion of all the "+
+				"consumers that are associated with it.")
 		}
 		if s.transition > 0 {
 			r.State, r.Until = catalog.Deleting, clock.Millis(s.clock)+s.transition.Milliseconds()
 			tx.Put(r)
 			return nil
 		}
-		gone = r.Stream
-		s.removeIn(tx, r)
+		gone = s.removeIn(tx, r)
 		return nil
 	})
 	if err != nil {
@@ -228,11 +250,10 @@ func (s *Service) rouse() {
 
 // remove takes away a stream whose time is over.
 func (s *Service) remove(ctx context.Context, key catalog.Key) error {
-	var gone *catalog.Stream
+	var gone removed
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		if r := tx.Get(key); r != nil && s.gone(r) {
-			gone = r.Stream
-			s.removeIn(tx, r)
+			gone = s.removeIn(tx, r)
 		}
 		return nil
 	})
@@ -242,19 +263,31 @@ func (s *Service) remove(ctx context.Context, key catalog.Key) error {
 	return err
 }
 
-// forget gives back what was kept for a stream that was removed; nil is none.
-func (s *Service) forget(st *catalog.Stream) {
-	if st != nil {
-		s.forgetRoute(st.Number)
-		s.hold(-len(st.Shards))
-	}
+// removed is a stream that was removed, and what was held for it and its
+// consumers. The zero removed is none.
+type removed struct {
+	number uint64
+	held   int // as hold counts
 }
 
-func (s *Service) removeIn(tx *catalog.Tx, r *catalog.Resource) {
-	tx.Delete(r.Key, lastSecond(r), clock.Millis(s.clock)/1000)
+// forget gives back what was kept for a stream.
+func (s *Service) forget(gone removed) {
+	s.forgetRoute(gone.number)
+	s.hold(-gone.held)
+}
+
+// removeIn removes a stream and its consumers.
+func (s *Service) removeIn(tx *catalog.Tx, r *catalog.Resource) removed {
+	now := clock.Millis(s.clock) / 1000
+	tx.Delete(r.Key, lastSecond(r), now)
+	consumers := tx.Consumers(r.Stream.Number)
+	for _, c := range consumers {
+		tx.Delete(c.Key, c.Created/1000, now)
+	}
 	for i := range r.Stream.Shards {
 		tx.Entry(log.Entry{Kind: log.Delete, Partition: r.Stream.PartitionOf(r.Stream.Shards[i].Number)})
 	}
+	return removed{number: r.Stream.Number, held: len(r.Stream.Shards) + len(consumers)}
 }
 
 // lastSecond is the latest creation second in the sequence numbers of r.

@@ -48,8 +48,22 @@ const (
 	// CommitmentTime is how long a minimum throughput billing commitment lasts at
 	// least (API_MinimumThroughputBillingCommitmentInput).
 	CommitmentTime = 24 * time.Hour
+	// MaxConsumers is how many registered consumers a stream may have,
+	// MaxConsumersCommitted that of an account with a minimum throughput billing
+	// commitment, and MaxConsumersCreating how many of them may be in CREATING at
+	// once (API_RegisterStreamConsumer).
+	MaxConsumers          = 20
+	MaxConsumersCommitted = 50
+	MaxConsumersCreating  = 5
+	// SubscriptionLife is how long a subscription lasts, SubscriptionPause how soon
+	// after one the next of the same consumer and shard is refused
+	// (API_SubscribeToShard), Heartbeat the longest time without an event.
+	SubscriptionLife  = 5 * time.Minute
+	SubscriptionPause = 5 * time.Second
+	Heartbeat         = 5 * time.Second
 	// shardBytes is about what a shard takes in memory, with its partition, its place
-	// in the catalog and its share of what is collected late.
+	// in the catalog and its share of what is collected late; a consumer is counted
+	// as one.
 	shardBytes = 4 << 10
 	// IteratorLife is how long a shard iterator lives (API_GetShardIterator), PageLife
 	// a pagination token (API_ListShards).

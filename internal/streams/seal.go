@@ -30,9 +30,10 @@ import (
 type tokenKind byte
 
 const (
-	iteratorToken tokenKind = 1
-	shardsToken   tokenKind = 2
-	streamsToken  tokenKind = 3
+	iteratorToken  tokenKind = 1
+	shardsToken    tokenKind = 2
+	streamsToken   tokenKind = 3
+	consumersToken tokenKind = 4
 )
 
 const (

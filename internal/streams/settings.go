@@ -81,7 +81,7 @@ func (s *Service) SetDistribution(ctx context.Context, scope catalog.Scope, name
 // Tag adds tags to a stream or replaces their values. Errors: NotFound, InUse,
 // Invalid.
 func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tags map[string]string) error {
-	if err := checkTags("add tags to", scope, name, tagTexts(tags)); err != nil {
+	if err := checkTags("add tags to", ownerStream(scope, name), tagTexts(tags)); err != nil {
 		return err
 	}
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
@@ -90,7 +90,7 @@ func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tag
 		}
 		maps.Copy(r.Tags, tags)
 		if len(r.Tags) > MaxTags {
-			return tooManyTags(scope, name)
+			return tooManyTags(ownerStream(scope, name))
 		}
 		tx.Put(r)
 		return nil
@@ -100,7 +100,7 @@ func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tag
 // Untag removes tags from a stream; those it has not are no error. Errors:
 // NotFound, InUse, Invalid.
 func (s *Service) Untag(ctx context.Context, scope catalog.Scope, name string, keys []string) error {
-	if err := checkTags("remove tags from", scope, name, keys); err != nil {
+	if err := checkTags("remove tags from", ownerStream(scope, name), keys); err != nil {
 		return err
 	}
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
@@ -121,14 +121,19 @@ func tagTexts(tags map[string]string) []string {
 	return texts
 }
 
-func tooManyTags(scope catalog.Scope, name string) error {
-	return invalid("Failed to add tags to stream %s under account %s because a given stream cannot have more than %d tags "+
-		"associated with it.", name, scope.Account, MaxTags)
+// ownerStream names a stream in messages about tags.
+func ownerStream(scope catalog.Scope, name string) string {
+	return "stream " + name + " under account " + scope.Account
+}
+
+func tooManyTags(owner string) error {
+	kind, _, _ := strings.Cut(owner, " ")
+	return invalid("Failed to add tags to %s because a given %s cannot have more than %d tags associated with it.", owner, kind, MaxTags)
 }
 
 // checkTags refuses what AWS refuses in keys and values: first what its pattern
 // does not know, then the percent sign, which it knows but does not take.
-func checkTags(verb string, scope catalog.Scope, name string, texts []string) error {
+func checkTags(verb, owner string, texts []string) error {
 	percent := false
 	for _, text := range texts {
 		if !legalTagText(text) {
@@ -138,8 +143,8 @@ func checkTags(verb string, scope catalog.Scope, name string, texts []string) er
 		percent = percent || strings.Contains(text, "%")
 	}
 	if percent {
-		return invalid("Failed to %s stream %s under account %s because some tags contained illegal characters. "+
-			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", verb, name, scope.Account)
+		return invalid("Failed to %s %s because some tags contained illegal characters. "+
+			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", verb, owner)
 	}
 	return nil
 }

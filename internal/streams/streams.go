@@ -35,14 +35,15 @@ type Options struct {
 	Clock   clock.Clock
 	Keys    Keys
 	// Transition is how long a stream shows as CREATING after it was made, as
-	// UPDATING after it was changed, and as DELETING before it is gone. With 0 none
-	// is seen: a stream is ACTIVE, or gone, when the call that asked for it returns.
+	// UPDATING after it was changed, and as DELETING before it is gone, and how long
+	// a consumer shows as CREATING. With 0 none is seen: a stream is ACTIVE, or gone,
+	// when the call that asked for it returns.
 	Transition time.Duration
 	// ShardQuota is the number of open shards allowed in a region; nil is
 	// [ShardQuota].
 	ShardQuota func(region string) int
-	// Memory is what shards draw on for as long as they exist, half of it at most;
-	// nil sets no bound.
+	// Memory is what shards and consumers draw on for as long as they exist, half
+	// of it at most, and subscriptions, a quarter of it at most; nil sets no bound.
 	Memory *limits.Budget
 	// Rand gives the salt of tokens; nil is crypto/rand.
 	Rand io.Reader
@@ -63,7 +64,8 @@ type Service struct {
 	transition time.Duration
 	quota      func(region string) int
 	memory     *limits.Budget
-	shards     atomic.Int64 // that draw on memory
+	shards     atomic.Int64 // and consumers, that draw on memory
+	fan        *fanout
 	seal       *sealer
 	keys       Keys
 	wake       chan struct{} // something changed that may be due earlier
@@ -81,10 +83,10 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota, keys: o.Keys,
-		memory: o.Memory, wake: make(chan struct{}, 1), routes: map[uint64]*route{},
+		memory: o.Memory, wake: make(chan struct{}, 1), routes: map[uint64]*route{}, fan: newFanout(o.Memory),
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
-		s.hold(len(r.Stream.Shards))
+		s.hold(len(r.Stream.Shards) + s.ConsumerCount(r))
 	}
 	if s.quota == nil {
 		s.quota = ShardQuota

@@ -89,10 +89,9 @@ func (s *Service) GrowTopic(ctx context.Context, scope catalog.Scope, name strin
 // DeleteTopic removes a topic and its records. Errors: NotFound, InUse, those of
 // the log.
 func (s *Service) DeleteTopic(ctx context.Context, scope catalog.Scope, name string) error {
-	var gone *catalog.Stream
+	var gone removed
 	err := s.changeTopic(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
-		gone = r.Stream
-		s.removeIn(tx, r)
+		gone = s.removeIn(tx, r)
 		return nil
 	})
 	if err == nil {
