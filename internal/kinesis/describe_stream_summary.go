@@ -35,7 +35,7 @@ func (d *Door) DescribeStreamSummary(ctx context.Context, in *model.DescribeStre
 		RetentionPeriodHours:       opt.Of(int32(r.Stream.RetentionHours)),
 		EnhancedMonitoring:         monitoringShape(r),
 		OpenShardCount:             opt.Of(int32(streams.OpenShards(r))),
-		ConsumerCount:              opt.Of(int32(0)),
+		ConsumerCount:              opt.Of(int32(d.streams.ConsumerCount(r))),
 		ChannelCount:               opt.Of(int32(0)),
 		MaxRecordSizeInKiB:         opt.Of(int32(r.Stream.MaxRecordKiB)),
 		RecordDistributionStrategy: opt.Of(strategy),

@@ -67,7 +67,7 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 		return nil, wireError(err)
 	}
 	if page.Ended() {
-		out.ChildShards = childShapes(page.Position())
+		out.ChildShards = childShapes(streams.Children(pos.Stream, pos.Shard))
 	} else {
 		out.NextShardIterator = opt.Of(string(d.streams.AppendIterator(nil, page.Position())))
 	}

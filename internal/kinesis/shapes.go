@@ -40,9 +40,8 @@ func shardShapes(shards []*catalog.Shard) []model.Shard {
 	return out
 }
 
-// childShapes are the shards that go on where a closed one ends.
-func childShapes(pos streams.Position) []model.ChildShard {
-	children := streams.Children(pos.Stream, pos.Shard)
+// childShapes are shards as what goes on where a closed one ends.
+func childShapes(children []*catalog.Shard) []model.ChildShard {
 	out := make([]model.ChildShard, len(children))
 	for i, sh := range children {
 		out[i] = model.ChildShard{ShardId: opt.Of(sh.Number.String()), HashKeyRange: rangeShape(sh.Range)}

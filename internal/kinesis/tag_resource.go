@@ -8,16 +8,19 @@ import (
 
 // TagResource
 //
-// Adds tags to a stream named by its ARN, or replaces the values of those it
-// has; 50 at most.
+// Adds tags to a stream or a consumer named by its ARN, or replaces the values of
+// those it has; 50 at most.
 //
 // Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
-// InvalidArgument for an ARN of anything but a stream, characters AWS does not
-// take, and too many tags.
+// InvalidArgument for an ARN of anything else, characters AWS does not take, and
+// too many tags.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html
 //
-// Status: partial: streams only, until there are consumers and channels to tag
+// Status: partial: streams and consumers, until there are channels to tag
 func (d *Door) TagResource(ctx context.Context, in *model.TagResourceInput) (*model.TagResourceOutput, error) {
+	if id, ok := parseConsumerARN(in.ResourceARN.V); ok {
+		return nil, wireError(d.streams.TagConsumer(ctx, id, in.Tags))
+	}
 	a, err := parseStreamARN(in.ResourceARN.V)
 	if err != nil {
 		return nil, err

@@ -8,16 +8,19 @@ import (
 
 // UntagResource
 //
-// Removes tags from a stream named by its ARN; keys that it does not have are
-// passed over.
+// Removes tags from a stream or a consumer named by its ARN; keys that it does not
+// have are passed over.
 //
 // Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
-// InvalidArgument for an ARN of anything but a stream and for characters AWS
-// does not take.
+// InvalidArgument for an ARN of anything else and for characters AWS does not
+// take.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UntagResource.html
 //
-// Status: partial: streams only, until there are consumers and channels to tag
+// Status: partial: streams and consumers, until there are channels to tag
 func (d *Door) UntagResource(ctx context.Context, in *model.UntagResourceInput) (*model.UntagResourceOutput, error) {
+	if id, ok := parseConsumerARN(in.ResourceARN.V); ok {
+		return nil, wireError(d.streams.UntagConsumer(ctx, id, in.TagKeys))
+	}
 	a, err := parseStreamARN(in.ResourceARN.V)
 	if err != nil {
 		return nil, err
