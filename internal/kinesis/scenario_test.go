@@ -101,6 +101,7 @@ func (s *server) open() {
 	}
 	s.http, err = awsapi.NewServer(awsapi.Config{
 		Services: []*awsapi.Service{svc}, Auth: openAuth{}, Log: slog.New(slog.DiscardHandler), Clock: s.clock,
+		Deadlines: clock.System(),
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -478,3 +478,37 @@ func TestSubscriptionsAgainstModel(t *testing.T) {
 		}
 	})
 }
+
+// TestSubscriptionReshard tells the end of a shard that is split while it is being
+// read, once and with its children, and again to who comes later.
+func TestSubscriptionReshard(t *testing.T) {
+	w := newWorld(t)
+	r := w.create("s", 1)
+	w.consumer("c")
+	w.put(r, rec{key: "k", data: "a"})
+	sub := w.subscribe("c", fromStart)
+	before := next(t, sub)
+	final := later(func() textEvents { return next(t, sub) })
+	w.clock.AwaitTimers(1)
+	if err := w.svc.Split(context.Background(), scope, "s", "shardId-000000000000", "5"); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-final; len(e.records) != 0 || e.continuation != "" || len(e.children) != 2 || e.children[0].Number != 1 {
+		t.Errorf("%+v", e)
+	}
+	if _, err := sub.Next(&textEvents{}); err != io.EOF {
+		t.Errorf("after the end of the shard: %v", err)
+	}
+	sub.Close()
+	for at, want := range map[streams.StartingAt]string{fromStart: "[a]", fromTip: "[]", after(before.continuation): "[]"} {
+		w.clock.Advance(streams.SubscriptionPause)
+		sub := w.subscribe("c", at)
+		if e := next(t, sub); fmt.Sprint(e.records) != want || e.continuation != "" || len(e.children) != 2 {
+			t.Errorf("%+v: %+v", at, e)
+		}
+		if err := ended(t, sub); err != io.EOF {
+			t.Error(err)
+		}
+		sub.Close()
+	}
+}
