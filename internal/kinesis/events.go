@@ -10,6 +10,7 @@ import (
 	"thalweg/internal/awsapi/codec/cbor"
 	"thalweg/internal/awsapi/codec/eventstream"
 	"thalweg/internal/awsapi/codec/json"
+	model "thalweg/internal/awsapi/model/kinesis"
 	"thalweg/internal/catalog"
 	"thalweg/internal/streams"
 )
@@ -18,17 +19,16 @@ const eventName = "SubscribeToShardEvent"
 
 // newEventEncoding returns the encoding of a subscription's events in the format
 // of its request.
-func newEventEncoding(events *awsapi.Events, sub *streams.Subscription) streams.Encoding {
+func newEventEncoding(events *awsapi.Events) streams.Encoding {
 	if events.Codec() == awsapi.CBOR {
-		return &cborEvents{events: events, sub: sub}
+		return &cborEvents{events: events}
 	}
-	return &jsonEvents{events: events, sub: sub}
+	return &jsonEvents{events: events}
 }
 
 // jsonEvents writes events in JSON.
 type jsonEvents struct {
 	events *awsapi.Events
-	sub    *streams.Subscription
 }
 
 // Begin implements [streams.Encoding].
@@ -41,11 +41,7 @@ func (e *jsonEvents) Record(dst []byte, r *streams.Record, n int) []byte {
 	if n > 0 {
 		dst = append(dst, ',')
 	}
-	dst = appendRecord(dst, r)
-	if t := recordEncryption(e.sub.Stream()); t.Set {
-		dst = append(append(append(dst[:len(dst)-1], `,"EncryptionType":"`...), t.V...), `"}`...)
-	}
-	return dst
+	return appendRecord(dst, r)
 }
 
 // Size implements [streams.Encoding]: base64, and a key of escapes at worst.
@@ -70,7 +66,6 @@ func (e *jsonEvents) End(dst []byte, _ int, end *streams.EventEnd) []byte {
 // cborEvents writes events in CBOR.
 type cborEvents struct {
 	events *awsapi.Events
-	sub    *streams.Subscription
 	enc    cbor.Encoder
 	count  int // where the number of records stands in the event
 }
@@ -96,9 +91,9 @@ func (e *cborEvents) Record(dst []byte, r *streams.Record, _ int) []byte {
 	e.enc.Time(time.UnixMilli(r.Arrival), codec.TimeDefault)
 	e.enc.Key("Data")
 	e.enc.Blob(r.Data)
-	if t := recordEncryption(e.sub.Stream()); t.Set {
+	if r.Encrypted {
 		e.enc.Key("EncryptionType")
-		e.enc.String(string(t.V))
+		e.enc.String(string(model.EncryptionTypeKms))
 	}
 	if r.Key != nil {
 		e.enc.Key("PartitionKey")

@@ -49,7 +49,7 @@ func (d *Door) SubscribeToShard(ctx context.Context, in *model.SubscribeToShardI
 	}
 	defer sub.Close()
 	events := awsapi.BeginEvents(ctx)
-	enc := newEventEncoding(events, sub)
+	enc := newEventEncoding(events)
 	for {
 		event, err := sub.Next(enc)
 		switch {

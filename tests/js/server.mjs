@@ -29,14 +29,18 @@ function readyAddress(path) {
   }
 }
 
-/** Resolves to {endpoint, stop()}; stop rejects if the server does not leave with exit code 0. */
-export async function start() {
-  if (process.env.THALWEG_ENDPOINT) return { endpoint: process.env.THALWEG_ENDPOINT, stop: async () => {} };
+/**
+ * Resolves to {endpoint, stop()}; stop rejects if the server does not leave with exit code 0.
+ * With flags it is always a server of its own.
+ */
+export async function start(...flags) {
+  if (process.env.THALWEG_ENDPOINT && !flags.length) return { endpoint: process.env.THALWEG_ENDPOINT, stop: async () => {} };
   const directory = mkdtempSync(join(tmpdir(), "thalweg-js-"));
   const readyFile = join(directory, "ready.json");
   const server = spawn(
     binary(directory),
-    ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--listen-kafka", "127.0.0.1:0", "--ready-file", readyFile, "--data", join(directory, "data")],
+    ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--listen-kafka", "127.0.0.1:0", "--ready-file", readyFile,
+      "--data", join(directory, "data"), ...flags],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";

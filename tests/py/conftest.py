@@ -4,6 +4,7 @@ The server is $THALWEG_ENDPOINT if set, else the binary $THALWEG_BIN, else one
 built from this repository.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -51,17 +52,13 @@ def _await_ready(process, path, log):
     return address if "://" in address else "http://" + address
 
 
-@pytest.fixture(scope="session")
-def endpoint(tmp_path_factory):
-    """The base URL of a running server."""
-    if os.environ.get("THALWEG_ENDPOINT"):
-        yield os.environ["THALWEG_ENDPOINT"]
-        return
-    directory = tmp_path_factory.mktemp("server")
+@contextlib.contextmanager
+def serve(directory, *flags):
+    """A server of its own with a data directory; its base URL."""
     ready, log = directory / "ready.json", directory / "log"
     command = [_binary(directory), "serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0",
                "--listen-kafka", "127.0.0.1:0"]
-    command += ["--ready-file", str(ready), "--data", str(directory / "data")]
+    command += ["--ready-file", str(ready), "--data", str(directory / "data"), *flags]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -70,6 +67,16 @@ def endpoint(tmp_path_factory):
         process.send_signal(signal.SIGTERM)
         code = process.wait(30)
     assert code == 0, "the server left with exit code %d:\n%s" % (code, log.read_text())
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory):
+    """The base URL of a running server."""
+    if os.environ.get("THALWEG_ENDPOINT"):
+        yield os.environ["THALWEG_ENDPOINT"]
+        return
+    with serve(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
