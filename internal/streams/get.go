@@ -57,6 +57,7 @@ type Page struct {
 	each      int   // bytes that a record takes beside its key and data
 	chunk     int   // bytes to read at a time
 	shown     int
+	metered   bool // what is shown counts against the shard's rate
 
 	batches log.Batches
 	next    int   // index in batches.List
@@ -303,6 +304,10 @@ func (p *Page) ahead() (n int) {
 
 // Close gives the page's memory back. Nothing of it may be used afterwards.
 func (p *Page) Close() {
+	if p.metered {
+		p.svc.throttle.got(p.partition, int64(MaxGetBytes-p.room))
+		p.metered = false
+	}
 	p.batches.Release()
 	if p.unpack != nil {
 		p.svc.unpacks.Put(p.unpack)

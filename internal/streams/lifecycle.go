@@ -45,6 +45,9 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	if err := checkTags("add tags to", ownerStream(n.Scope, n.Name), tagTexts(n.Tags)); err != nil {
 		return err
 	}
+	if err := checkLimitsTag(n.Tags); err != nil {
+		return err
+	}
 	if len(n.Tags) > MaxTags {
 		return tooManyTags(ownerStream(n.Scope, n.Name))
 	}

@@ -8,6 +8,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
 	"thalweg/internal/ids"
+	"thalweg/internal/invariants"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 )
@@ -32,6 +33,8 @@ type Put struct {
 	placed  []place
 	headers batch.Headers
 
+	refused []error // by record, nil where it is not; empty when none is
+
 	entries []log.Entry
 	results []log.Result
 	acked   chan struct{}
@@ -48,8 +51,8 @@ type group struct {
 	bytes, low int64
 }
 
-// place is where a record went.
-type place struct{ group, index int32 }
+// place is where a record went, and the size of its key and data.
+type place struct{ group, index, size int32 }
 
 func newPut(s *Service) *Put {
 	p := &Put{svc: s, acked: make(chan struct{}, 1)}
@@ -130,7 +133,7 @@ func (p *Put) add(r batch.Record, explicit []byte, size int) (place, []byte, err
 		}
 	}
 	r.Headers = p.headers
-	return place{group: g - 1, index: int32(gr.builder.Count())}, gr.builder.Reserve(r, size), nil
+	return place{group: g - 1, index: int32(gr.builder.Count()), size: int32(len(r.Key) + size)}, gr.builder.Reserve(r, size), nil
 }
 
 // addGroup begins the batch for a shard, in the storage of an earlier put's.
@@ -158,7 +161,14 @@ func (p *Put) Len() int { return len(p.placed) }
 // when it was appended, and one put after the answer for another of its key
 // stands behind it or in a descendant of its shard.
 func (p *Put) Commit() {
-	for first := 0; first < len(p.groups); {
+	first := 0
+	if p.route.limits.On() {
+		p.admit()
+	}
+	if len(p.refused) > 0 {
+		first = p.dropRefused()
+	}
+	for first < len(p.groups) {
 		p.append(first)
 		first, p.entries = p.reroute(first), p.entries[:0]
 	}
@@ -225,6 +235,53 @@ func (p *Put) reroute(first int) int {
 	return end
 }
 
+// refuse has the i-th record fail with err instead of being put. It comes before
+// the put is committed.
+func (p *Put) refuse(i int, err error) {
+	if len(p.refused) == 0 {
+		p.refused = make([]error, len(p.placed))
+	}
+	p.refused[i] = err
+}
+
+// dropRefused writes the batches anew, without the records that are refused. It
+// returns the first of the new groups.
+func (p *Put) dropRefused() int {
+	end := len(p.groups)
+	old := make([]batch.Iterator, end)
+	for i := range old {
+		it, err := batch.Records(p.groups[i].builder.Finish())
+		invariants.Check(err == nil, "read own batch: %v", err)
+		old[i] = it
+	}
+	p.take(p.route)
+	for i := range p.placed {
+		at := &p.placed[i]
+		it := &old[at.group]
+		it.Next()
+		if p.refused[i] != nil {
+			at.group = -1
+			continue
+		}
+		shard := p.groups[at.group].at
+		g := p.byShard[shard]
+		if g == 0 {
+			g = p.addGroup(shard)
+		}
+		from, to := &p.groups[at.group], &p.groups[g-1]
+		if from.bytes > 0 { // in proportion: which half a record is for is not kept
+			to.bytes += int64(at.size)
+			to.low += int64(at.size) * from.low / from.bytes
+		}
+		at.group, at.index = g-1, int32(to.builder.Count())
+		to.builder.Append(*it.Record())
+	}
+	for range end {
+		p.results = append(p.results, log.Result{Err: log.ErrAborted}) // nothing was appended
+	}
+	return end
+}
+
 // Placed is where a record is.
 type Placed struct {
 	Shard    ids.Shard
@@ -246,10 +303,14 @@ func (p *Put) Encrypted() bool {
 	return some
 }
 
-// Result tells what became of the i-th record added. Errors: NotFound when the
+// Result tells what became of the i-th record added; it is nowhere if it was
+// refused before it was appended. Errors: NotFound when the
 // stream was deleted meanwhile, Throttled, NoSpace, ReadOnly, Internal.
 func (p *Put) Result(i int) (Placed, error) {
 	at := p.placed[i]
+	if at.group < 0 {
+		return Placed{}, p.refused[i]
+	}
 	r := &p.results[at.group]
 	sh := p.groups[at.group].shard
 	if r.Err != nil {
@@ -267,8 +328,7 @@ func (p *Put) putError(sh *openShard, err error) error {
 	case errs.NotFound:
 		return notFound(res.Account, res.Name)
 	case errs.Throttled:
-		return &errs.Error{Kind: errs.Throttled, Err: err, Msg: "Rate exceeded for shard " + sh.number.String() +
-			" in stream " + res.Name + " under account " + res.Account + "."}
+		return &errs.Error{Kind: errs.Throttled, Err: err, Msg: rateText(res, sh.number)}
 	case errs.NoSpace, errs.ReadOnly:
 		return errs.Wrap(kind, "put to shard "+sh.number.String(), err)
 	default:
@@ -287,7 +347,7 @@ func (p *Put) Release() {
 	}
 	clear(p.entries)
 	p.entries, p.groups, p.placed, p.results = p.entries[:0], p.groups[:0], p.placed[:0], p.results[:0]
-	p.route, p.routed = nil, 0
+	p.route, p.routed, p.refused = nil, 0, nil
 	p.svc.puts.Put(p)
 }
 

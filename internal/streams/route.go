@@ -7,14 +7,16 @@ import (
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/ids"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 )
 
 // route is what a put needs of a stream, derived once per version of it.
 type route struct {
-	res  *catalog.Resource
-	open []openShard   // by rising range; they tile the key space
-	turn atomic.Uint32 // under AUTO: counts records
+	res    *catalog.Resource
+	limits limits.Mode
+	open   []openShard   // by rising range; they tile the key space
+	turn   atomic.Uint32 // under AUTO: counts records
 }
 
 type openShard struct {
@@ -39,7 +41,7 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 	if rt = s.routes[r.Stream.Number]; rt != nil && rt.res == r {
 		return rt
 	}
-	fresh := newRoute(r, rt)
+	fresh := newRoute(r, rt, s.Limits(r))
 	if rt == nil || rt.res.Version < r.Version {
 		s.routes[r.Stream.Number] = fresh
 	}
@@ -54,8 +56,8 @@ func (s *Service) forgetRoute(number uint64) {
 
 // newRoute derives r's route. Shards go on counting where they did in last, the
 // route of another version, nil if there is none.
-func newRoute(r *catalog.Resource, last *route) *route {
-	rt := &route{res: r}
+func newRoute(r *catalog.Resource, last *route, mode limits.Mode) *route {
+	rt := &route{res: r, limits: mode}
 	for i := range r.Stream.Shards {
 		sh := &r.Stream.Shards[i]
 		if !sh.Open() {

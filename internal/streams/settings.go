@@ -84,6 +84,9 @@ func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tag
 	if err := checkTags("add tags to", ownerStream(scope, name), tagTexts(tags)); err != nil {
 		return err
 	}
+	if err := checkLimitsTag(tags); err != nil {
+		return err
+	}
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if r.Tags == nil {
 			r.Tags = make(map[string]string, len(tags))

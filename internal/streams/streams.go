@@ -16,6 +16,7 @@ package streams
 import (
 	"crypto/rand"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,10 @@ type Options struct {
 	// Memory is what shards and consumers draw on for as long as they exist, half
 	// of it at most, and subscriptions, a quarter of it at most; nil sets no bound.
 	Memory *limits.Budget
+	// Limits say which of AWS's limits hold for streams without a LimitsTag; ""
+	// is limits.Off. Logger is told of what limits.Warn lets through; nil is none.
+	Limits limits.Mode
+	Logger *slog.Logger
 	// Rand gives the salt of tokens; nil is crypto/rand.
 	Rand io.Reader
 }
@@ -66,6 +71,7 @@ type Service struct {
 	memory     *limits.Budget
 	shards     atomic.Int64 // and consumers, that draw on memory
 	fan        *fanout
+	throttle   *throttle
 	seal       *sealer
 	keys       Keys
 	wake       chan struct{} // something changed that may be due earlier
@@ -83,7 +89,8 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	s := &Service{
 		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota, keys: o.Keys,
-		memory: o.Memory, wake: make(chan struct{}, 1), routes: map[uint64]*route{}, fan: newFanout(o.Memory),
+		memory: o.Memory, throttle: newThrottle(o.Limits, o.Clock, o.Logger), fan: newFanout(o.Memory),
+		wake: make(chan struct{}, 1), routes: map[uint64]*route{},
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
 		s.hold(len(r.Stream.Shards) + s.ConsumerCount(r))
