@@ -4,7 +4,7 @@
 //
 // Every request takes the one path of [Server.ServeHTTP]:
 //
-//	route - body - authenticate - [fast] - decode - authorise - validate - handle - encode
+//	route - body - authenticate - [fast] - decode - authorise - validate - [admit] - handle - encode
 //
 // Nothing reaches a handler unauthenticated or unauthorised: without an [Auth]
 // every request is refused, and a table of operations without an IAM action is
@@ -186,6 +186,11 @@ func (x *exchange) serve() error {
 	x.call.authorised = true
 	if err := validated(svc, in); err != nil {
 		return err
+	}
+	if svc.Admit != nil {
+		if err := svc.Admit(ctx, op, in); err != nil {
+			return err
+		}
 	}
 	out, err := op.Invoke.call(ctx, in)
 	if x.events != nil {

@@ -156,6 +156,9 @@ type Service struct {
 	// Throttled and Invalid make the service's errors for an overloaded server and
 	// for an input that breaks the model's constraints.
 	Throttled, Invalid func(msg string) *Error
+	// Admit, if any, refuses a valid call before its handler sees it: one that comes
+	// too often. Operations with a Fast see to that themselves.
+	Admit func(ctx context.Context, op *Op, in Input) error
 	// Errors makes every error of the model, by name.
 	Errors map[string]func(msg string) *Error
 	Ops    []*Op

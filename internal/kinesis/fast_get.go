@@ -27,14 +27,14 @@ func (d *Door) fastGetRecords(ctx context.Context, c awsapi.Codec, body, out []b
 	if err != nil {
 		return nil, false, nil
 	}
-	page, err := d.streams.Get(pos, limit)
-	if err != nil {
-		return nil, false, nil
-	}
-	defer page.Close()
 	if !awsapi.Hold(ctx, 2*answerPiece) {
 		return nil, false, nil
 	}
+	page, err := d.streams.GetRecords(pos, limit)
+	if err != nil {
+		return nil, true, wireError(err)
+	}
+	defer page.Close()
 	out = append(out, `{"Records":[`...)
 	for page.Next() {
 		if page.Count() > 1 {

@@ -22,6 +22,8 @@ import (
 // Errors: ExpiredIterator after five minutes; InvalidArgument for an iterator
 // that is none of ours, is another account's or region's, or is of another
 // stream than StreamARN; ResourceNotFound when the stream is gone;
+// ProvisionedThroughputExceeded where AWS's limits hold, beyond five calls or
+// 2 MiB a second of the shard, and for five seconds after an answer of 10 MiB;
 // DryRunOperation.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 //
@@ -34,7 +36,7 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 	if in.DryRun.V {
 		return nil, dryRun()
 	}
-	page, err := d.streams.Get(pos, int(in.Limit.Or(streams.MaxGetRecords)))
+	page, err := d.streams.GetRecords(pos, int(in.Limit.Or(streams.MaxGetRecords)))
 	if err != nil {
 		return nil, wireError(err)
 	}

@@ -19,7 +19,9 @@ import (
 //
 // Errors: ResourceNotFound for stream and shard; InvalidArgument for a sequence
 // number that is none or is of another shard or stream, a timestamp in the
-// future, or arguments that do not fit the type; DryRunOperation.
+// future, or arguments that do not fit the type; ProvisionedThroughputExceeded
+// where AWS's limits hold, beyond five calls a second of the shard;
+// DryRunOperation.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html
 //
 // Status: done
@@ -30,6 +32,9 @@ func (d *Door) GetShardIterator(ctx context.Context, in *model.GetShardIteratorI
 	}
 	r, sh, err := d.streams.Shard(a.scope, a.name, in.ShardId.V)
 	if err != nil {
+		return nil, wireError(err)
+	}
+	if err := d.streams.AdmitIterator(r, sh.Number); err != nil {
 		return nil, wireError(err)
 	}
 	at := streams.StartingAt{Type: streams.Start(in.ShardIteratorType.V), Sequence: in.StartingSequenceNumber.V}

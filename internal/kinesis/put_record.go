@@ -21,8 +21,9 @@ import (
 // Errors: ResourceNotFound, also while the stream is CREATING; InvalidArgument
 // for a hash key out of range or a SequenceNumberForOrdering that is none;
 // Validation for data larger than the stream takes; ProvisionedThroughputExceeded
-// when the server's memory is spent; InternalFailure when the disk is full or the
-// log is read-only, in words; DryRunOperation.
+// when the server's memory is spent, and beyond the shard's rate where AWS's limits
+// hold; InternalFailure when the disk is full or the log is read-only, in words;
+// DryRunOperation.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html
 //
 // Status: done

@@ -16,7 +16,8 @@ import (
 // answers when they are durable, in the order of the request. Records of one
 // shard keep their order and stand together. A record that cannot be put
 // (ErrorCode ProvisionedThroughputExceededException or InternalFailure) fails
-// alone; a record that is not valid fails the request, and nothing is written.
+// alone, or with those after it in its shard; a record that is not valid fails the
+// request, and nothing is written.
 //
 // Errors: as PutRecord's; InvalidArgument beyond 10 MiB.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html

@@ -21,6 +21,7 @@ import (
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/identity"
+	"thalweg/internal/limits"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
@@ -39,6 +40,7 @@ type server struct {
 	streams *streams.Service
 	http    *awsapi.Server
 	general bool // without the door's own paths
+	limits  limits.Mode
 	vars    map[string]string
 }
 
@@ -88,7 +90,7 @@ func (s *server) open() {
 	}
 	s.streams, err = streams.New(streams.Options{
 		Log: s.log, Catalog: cat, Clock: s.clock, Keys: fixedKeys{},
-		ShardQuota: func(string) int { return 2000 },
+		ShardQuota: func(string) int { return 2000 }, Limits: s.limits,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -127,6 +129,7 @@ func (s *server) call(op, body string, header http.Header) (int, []byte) {
 //	OPERATION [account=] [region=] [save=(VAR,MEMBER)]   the body; $VAR is a saved value, @x*1000@ a repetition
 //	clock advance=5m
 //	restart
+//	limits mode=aws                                      restarts with these
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -157,6 +160,11 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.clock.Advance(dur)
 		return ""
+	case "limits":
+		var mode string
+		d.ScanArgs(t, "mode", &mode)
+		s.limits = limits.Mode(mode)
+		fallthrough
 	case "restart":
 		if err := s.log.Close(context.Background()); err != nil {
 			t.Fatal(err)
