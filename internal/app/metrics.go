@@ -6,6 +6,7 @@ import (
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
 	"thalweg/internal/tables"
+	"thalweg/internal/streams"
 )
 
 // startMetrics makes the registry and has it read the parts that are there.
@@ -70,6 +71,18 @@ func startMetrics(_ context.Context, s *Server) error {
 		{"log_damage_total", "Damaged places met.", func(t disk.Stats) int64 { return t.Damage }},
 	} {
 		m.Counter(c.name, c.help, func() float64 { return float64(c.read(s.log.Stats())) })
+	}
+	for l := range streams.LimitCount {
+		for _, outcome := range []string{"refused", "passed"} {
+			m.CounterBy("limits_exceeded_total", "Records and calls beyond one of AWS's limits: refused where they hold, passed where they only warn.",
+				map[string]string{"limit": l.String(), "outcome": outcome}, func() float64 {
+					refused, passed := s.streams.Exceeded(l)
+					if outcome == "refused" {
+						return float64(refused)
+					}
+					return float64(passed)
+				})
+		}
 	}
 	return nil
 }

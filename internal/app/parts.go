@@ -174,7 +174,8 @@ func startCatalog(ctx context.Context, s *Server) error {
 
 func startStreams(_ context.Context, s *Server) error {
 	var err error
-	s.streams, err = streams.New(streams.Options{Log: s.log, Catalog: s.catalog, Clock: s.clock, Keys: s.keystore, Memory: s.budget})
+	s.streams, err = streams.New(streams.Options{Log: s.log, Catalog: s.catalog, Clock: s.clock, Keys: s.keystore, Memory: s.budget,
+		Limits: s.cfg.Limits, Logger: s.logger})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"thalweg/internal/errs"
+	"thalweg/internal/limits"
 )
 
 // Config is what a server runs with. Make one with [Default] or [Load].
@@ -34,12 +35,12 @@ type Config struct {
 	ListenKafka  []KafkaListener // Kafka's protocol; none is off
 	KafkaBrokers int             // brokers that a cluster shows, each on a port of its own
 
-	Auth        Auth     // which requests are believed
-	Insecure    bool     // permits what Auth and TLS rules forbid off loopback
-	AllowOrigin []string // browser origins beside those on loopback
-	Account     Account  // account of a request whose key names none
-	Region      Region   // region of the default cluster, and of the banner
-	Limits      Limits   // whether AWS's per-shard limits apply
+	Auth        Auth        // which requests are believed
+	Insecure    bool        // permits what Auth and TLS rules forbid off loopback
+	AllowOrigin []string    // browser origins beside those on loopback
+	Account     Account     // account of a request whose key names none
+	Region      Region      // region of the default cluster, and of the banner
+	Limits      limits.Mode // whether AWS's limits on rates apply
 
 	ReadyFile string   // where to write one JSON object once ready
 	TestAids  bool     // the clock and reset endpoints
@@ -67,7 +68,7 @@ func Default(env Env) Config {
 		Auth:         AuthOpen,
 		Account:      "000000000000",
 		Region:       region,
-		Limits:       LimitsOff,
+		Limits:       limits.Off,
 		Shutdown:     Duration(defaultShutdown),
 		LogLevel:     LevelInfo,
 		LogFormat:    FormatAuto,

@@ -139,7 +139,7 @@ func TestLoadRefuses(t *testing.T) {
 		{name: "bad account", flags: map[string]string{"account": "12"}, want: "12 digits"},
 		{name: "bad region", flags: map[string]string{"region": "Mars"}, want: "not a region"},
 		{name: "bad durability", flags: map[string]string{"durability": "hope"}, want: "none of fsync|os"},
-		{name: "limits not built", flags: map[string]string{"limits": "aws"}, want: "not built yet"},
+		{name: "bad limits", flags: map[string]string{"limits": "some"}, want: "none of off|warn|aws"},
 		{name: "bad duration", flags: map[string]string{"shutdown": "0s"}, want: "not a duration"},
 		{name: "bad origin", flags: map[string]string{"allow-origin": "example.com"}, want: "not an origin"},
 		{name: "bad boolean", flags: map[string]string{"ephemeral": "maybe"}, want: "neither true nor false"},

@@ -207,12 +207,6 @@ const (
 	AuthStrict Auth = "strict"
 )
 
-// Limits says whether AWS's per-shard limits apply.
-type Limits string
-
-// LimitsOff applies no per-shard limit.
-const LimitsOff Limits = "off"
-
 // LogFormat is the form of the server's own log.
 type LogFormat string
 
@@ -244,8 +238,6 @@ func (l LogLevel) Slog() slog.Level {
 type choice[T ~string] struct {
 	at    *T
 	words []T
-	// later are words that the contract names and this version refuses, with why.
-	later map[T]string
 }
 
 func (c choice[T]) Set(text string) error {
@@ -254,9 +246,6 @@ func (c choice[T]) Set(text string) error {
 			*c.at = w
 			return nil
 		}
-	}
-	if why, ok := c.later[T(text)]; ok {
-		return fmt.Errorf("%q %s; write %s", text, why, c.Type())
 	}
 	return fmt.Errorf("%q is none of %s", text, c.Type())
 }

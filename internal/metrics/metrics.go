@@ -99,6 +99,12 @@ func (r *Registry) Counter(name, help string, read func() float64) {
 	r.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thalweg_" + name, Help: help}, read))
 }
 
+// CounterBy is Counter for one series of several that share a name and help, and
+// are told apart by labels. It must be called once for a name and its labels.
+func (r *Registry) CounterBy(name, help string, labels map[string]string, read func() float64) {
+	r.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thalweg_" + name, Help: help, ConstLabels: labels}, read))
+}
+
 // Handler answers GET /metrics.
 func (r *Registry) Handler() http.Handler {
 	return promhttp.HandlerFor(r.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
