@@ -117,11 +117,15 @@ func (x *exchange) read(svc *Service, op *Op) error {
 	return errSerialization("") // the connection broke, or its framing or its packing is wrong
 }
 
-// throttled is the service's error for a server without memory to spare: its
+// throttled is the service's error for a server without memory to spare.
+func (s *Service) throttled(op *Op) *Error {
+	return s.Throttle(op, "The server is short of memory for requests. Try again later.")
+}
+
+// Throttle returns the error by which the service tells a client to slow down: its
 // usual one, or another that clients retry where the operation does not declare
 // that but this.
-func (s *Service) throttled(op *Op) *Error {
-	const text = "The server is short of memory for requests. Try again later."
+func (s *Service) Throttle(op *Op, text string) *Error {
 	usual := s.Throttled(text)
 	if op == nil || slices.Contains(op.Errors, usual.Code) {
 		return usual

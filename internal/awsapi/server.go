@@ -19,6 +19,7 @@ package awsapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -44,6 +45,8 @@ type Config struct {
 	Deadlines clock.Clock
 	// Observer is told of every request; nil is none.
 	Observer Observer
+	// Interceptor stands before the handlers; nil is none.
+	Interceptor Interceptor
 }
 
 // Server answers AWS requests. It is an http.Handler, safe for concurrent use.
@@ -171,7 +174,7 @@ func (x *exchange) serve() error {
 		return err
 	}
 	ctx := context.WithValue(x.r.Context(), callKey{}, &x.call)
-	if op.Fast != nil {
+	if op.Fast != nil && !x.intercepted(op) {
 		if handled, err := x.fast(ctx, op); handled || err != nil {
 			return err
 		}
@@ -192,7 +195,10 @@ func (x *exchange) serve() error {
 			return err
 		}
 	}
-	out, err := op.Invoke.call(ctx, in)
+	out, err := x.handle(ctx, svc, op, in)
+	if errors.Is(err, ErrBreak) {
+		panic(http.ErrAbortHandler)
+	}
 	if x.events != nil {
 		x.events.end(err)
 		return nil
@@ -201,6 +207,24 @@ func (x *exchange) serve() error {
 		return err
 	}
 	return x.answer(op, out)
+}
+
+// handle has the handler answer, or what stands before it.
+func (x *exchange) handle(ctx context.Context, svc *Service, op *Op, in Input) (Output, error) {
+	if !x.intercepted(op) {
+		return op.Invoke.call(ctx, in)
+	}
+	resource := in.Resource(x.call.caller)
+	if svc.Subject != nil {
+		resource = svc.Subject(ctx, in)
+	}
+	return x.srv.cfg.Interceptor.Intercept(ctx, Call{Service: svc, Op: op, Resource: resource},
+		func(ctx context.Context) (Output, error) { return op.Invoke.call(ctx, in) })
+}
+
+func (x *exchange) intercepted(op *Op) bool {
+	i := x.srv.cfg.Interceptor
+	return i != nil && i.Wants(op)
 }
 
 // authenticate fills the caller, or says why not.

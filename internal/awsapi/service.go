@@ -156,6 +156,9 @@ type Service struct {
 	// Throttled and Invalid make the service's errors for an overloaded server and
 	// for an input that breaks the model's constraints.
 	Throttled, Invalid func(msg string) *Error
+	// Subject, if any, says what a request is about, as Input.Resource does, where
+	// the input itself may not tell: it names a token.
+	Subject func(ctx context.Context, in Input) string
 	// Admit, if any, refuses a valid call before its handler sees it: one that comes
 	// too often. Operations with a Fast see to that themselves.
 	Admit func(ctx context.Context, op *Op, in Input) error

@@ -43,7 +43,7 @@ func New(s *streams.Service) *Door {
 // Service is the table of operations to serve, with the door's own paths in it.
 func (d *Door) Service() *awsapi.Service {
 	svc := model.NewService(d)
-	svc.Admit = d.admit
+	svc.Admit, svc.Subject = d.admit, d.subject
 	svc.Op("PutRecord").Fast = d.fastPutRecord
 	svc.Op("PutRecords").Fast = d.fastPutRecords
 	svc.Op("GetRecords").Fast = d.fastGetRecords

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/kinesis"
 	"thalweg/internal/errs"
 	"thalweg/internal/opt"
@@ -54,6 +55,9 @@ func (d *Door) PutRecords(ctx context.Context, in *model.PutRecordsInput) (*mode
 	if in.DryRun.V {
 		return nil, dryRun()
 	}
+	if fault := awsapi.EntryFaults(ctx); fault != nil {
+		failEntries(p, fault)
+	}
 	p.Commit()
 	out := &model.PutRecordsOutput{EncryptionType: encryptedShape(p.Encrypted()), Records: make([]model.PutRecordsResultEntry, p.Len())}
 	failed := int32(0)
@@ -75,10 +79,25 @@ func (d *Door) PutRecords(ctx context.Context, in *model.PutRecordsInput) (*mode
 	return out, nil
 }
 
+// failEntries has the records fail that a test aid wants to.
+func failEntries(p *streams.Put, fault func() string) {
+	for i := range p.Len() {
+		switch fault() {
+		case "":
+		case throttledCode:
+			p.Fail(i, errs.Throttled)
+		default:
+			p.Fail(i, errs.Internal)
+		}
+	}
+}
+
+const throttledCode = "ProvisionedThroughputExceededException"
+
 // recordError is what one record's failure is called in the answer.
 func recordError(err error) (code, text string) {
 	if errs.KindOf(err) == errs.Throttled {
-		return "ProvisionedThroughputExceededException", message(err)
+		return throttledCode, message(err)
 	}
 	return "InternalFailure", "Internal Service Failure"
 }

@@ -235,6 +235,17 @@ func (p *Put) reroute(first int) int {
 	return end
 }
 
+// Fail has the i-th record fail with a kind of error, before the put is committed:
+// Throttled, or Internal. It is how a test aid shows a client what it may meet.
+func (p *Put) Fail(i int, kind errs.Kind) {
+	sh := p.groups[p.placed[i].group].shard
+	if kind == errs.Throttled {
+		p.refuse(i, rateExceeded(p.route.res, sh.number))
+		return
+	}
+	p.refuse(i, errs.New(kind, "put to shard "+sh.number.String()+": made to fail"))
+}
+
 // refuse has the i-th record fail with err instead of being put. It comes before
 // the put is committed.
 func (p *Put) refuse(i int, err error) {

@@ -139,6 +139,9 @@ func (p *Put) admit() {
 	shut := make([]refusal, len(p.groups))
 	var over [LimitCount]int64
 	for i, at := range p.placed {
+		if len(p.refused) > 0 && p.refused[i] != nil {
+			continue // already
+		}
 		sh, by := p.groups[at.group].shard, &shut[at.group]
 		if by.err == nil {
 			limit, ok := t.write(sh.partition, res, 1, int(at.size))
