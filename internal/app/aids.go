@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"thalweg/internal/awsapi/faults"
 	"thalweg/internal/catalog"
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
@@ -37,6 +38,34 @@ func (s *Server) aidRoutes(mux *http.ServeMux) {
 	}
 	mux.Handle("POST /_thalweg/clock", here(s.advanceClock))
 	mux.Handle("POST /_thalweg/reset", here(s.reset))
+	mux.Handle("GET /_thalweg/faults", here(s.listFaults))
+	mux.Handle("POST /_thalweg/faults", here(s.addFaults))
+	mux.Handle("DELETE /_thalweg/faults", here(s.clearFaults))
+}
+
+// addFaults adds rules of package faults behind those there are: {"seed":1,"rules":[...]}.
+func (s *Server) addFaults(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Seed  uint64        `json:"seed"`
+		Rules []faults.Rule `json:"rules"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	if err := s.faults.Add(in.Seed, in.Rules); err != nil {
+		answerError(w, err)
+		return
+	}
+	s.listFaults(w, r)
+}
+
+func (s *Server) listFaults(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string][]faults.Status{"rules": s.faults.List()})
+}
+
+func (s *Server) clearFaults(w http.ResponseWriter, r *http.Request) {
+	s.faults.Clear()
+	s.listFaults(w, r)
 }
 
 // advanceClock moves the server's clock on: {"advance":"5m"}.

@@ -60,3 +60,37 @@ func TestClockStopsAtItsEnd(t *testing.T) {
 		t.Errorf("292 years: %d", status)
 	}
 }
+
+func TestFaultsEndpoint(t *testing.T) {
+	c := testConfig(t)
+	s := mustStart(t, c)
+	faults := s.Addresses().HTTP + "/_thalweg/faults"
+	rule := `{"rules":[{"operation":"PutRecord","kind":"error","error":"InternalFailure"}]}`
+	if status, body := send(t, "POST", faults, rule); status != 404 {
+		t.Errorf("without test aids: %d %s", status, body)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c = testConfig(t)
+	c.TestAids = true
+	s = mustStart(t, c)
+	faults = s.Addresses().HTTP + "/_thalweg/faults"
+	for _, step := range []struct {
+		method, body string
+		status       int
+		want         string
+	}{
+		{"POST", rule, 200, `{"rules":[{"operation":"PutRecord","kind":"error","error":"InternalFailure","met":0,"hit":0}]}`},
+		{"POST", `{"rules":[{"operation":"PutRecord","kind":"throttle","rat":1}]}`, 400, `unknown field \"rat\"`},
+		{"POST", `{"rules":[{"operation":"PutRecord","kind":"throttle","rate":2}]}`, 400, "rule 1: the rate must be above 0"},
+		{"POST", `{"rules":`, 400, "the body is not what is expected"},
+		{"GET", "", 200, `"hit":0`},
+		{"PUT", rule, 405, ""},
+		{"DELETE", "", 200, `{"rules":[]}`},
+	} {
+		if status, body := send(t, step.method, faults, step.body); status != step.status || !strings.Contains(body, step.want) {
+			t.Errorf("%s %s: %d %s", step.method, step.body, status, body)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"thalweg/internal/awsapi"
+	"thalweg/internal/awsapi/faults"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/config"
@@ -61,6 +62,7 @@ type Server struct {
 	streams  *streams.Service
 	tables   *tables.Service
 	services []*awsapi.Service
+	faults   *faults.Set // what test aids inject; nil without them
 	aws      *awsapi.Server
 	admin    atomic.Pointer[string]           // the token of the admin endpoints; nil refuses all
 	certs    *certificates                    // nil when TLS is off

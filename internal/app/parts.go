@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"thalweg/internal/awsapi"
+	"thalweg/internal/awsapi/faults"
 	"thalweg/internal/awsapi/model/firehose"
 	kafkamodel "thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/awsapi/model/kafkaconnect"
@@ -226,9 +227,14 @@ func startAWS(_ context.Context, s *Server) error {
 	}
 	auth := identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
 		Account: string(s.cfg.Account), Region: string(s.cfg.Region), Policies: s.streams})
+	c := awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
+		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics}
+	if s.cfg.HasTestAids() {
+		s.faults = faults.New(s.services, s.clock)
+		c.Interceptor = s.faults
+	}
 	var err error
-	s.aws, err = awsapi.NewServer(awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
-		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics})
+	s.aws, err = awsapi.NewServer(c)
 	return err
 }
 

@@ -43,7 +43,7 @@ type Config struct {
 	Limits      limits.Mode // whether AWS's limits on rates apply
 
 	ReadyFile string   // where to write one JSON object once ready
-	TestAids  bool     // the clock and reset endpoints
+	TestAids  bool     // the clock, faults and reset endpoints
 	Shutdown  Duration // how long a graceful stop may take
 	LogLevel  LogLevel
 	LogFormat LogFormat
@@ -152,7 +152,7 @@ func (c *Config) Promise() string {
 	}
 }
 
-// HasTestAids tells whether the clock and reset endpoints exist.
+// HasTestAids tells whether the clock, faults and reset endpoints exist.
 func (c *Config) HasTestAids() bool { return c.Ephemeral || c.TestAids }
 
 // IsLoopback tells whether only this machine reaches hp.
