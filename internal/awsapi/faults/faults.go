@@ -64,18 +64,20 @@ func (s *Set) Add(seed uint64, rules []Rule) error {
 	added := make([]*rule, len(rules))
 	for i := range rules {
 		r := &rule{Rule: rules[i], rand: rand.New(rand.NewPCG(seed, uint64(i)))}
+		why := invalid("there is no operation %q of service %q", r.Operation, r.Service)
 		for _, svc := range s.services {
 			op := svc.Op(r.Operation)
 			if op == nil || r.Service != "" && r.Service != svc.Name {
 				continue
 			}
 			if err := r.check(svc, op); err != nil {
-				return invalid("rule %d: %v", i+1, err)
+				why = err
+				continue
 			}
 			r.ops = append(r.ops, op)
 		}
 		if r.ops == nil {
-			return invalid("rule %d: there is no operation %q of service %q", i+1, r.Operation, r.Service)
+			return invalid("rule %d: %v", i+1, why)
 		}
 		added[i] = r
 	}

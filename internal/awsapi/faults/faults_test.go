@@ -216,8 +216,7 @@ func TestBadRules(t *testing.T) {
 		{faults.Rule{Operation: "PutRecords", Kind: faults.Fail}, "does not declare"},
 		{faults.Rule{Operation: "PutRecords", Kind: faults.Fail, Error: "InternalFailure", Status: 200}, "between 400 and 599"},
 		{faults.Rule{Operation: "PutRecords", Kind: faults.Reset, Error: "InternalFailure"}, "reset takes no error"},
-		// in another service that has it, too, it has to be an error of the operation
-		{faults.Rule{Operation: "CreateStream", Kind: faults.Fail, Error: "LimitExceededException"}, "kinesisvideo.CreateStream does not declare"},
+		{faults.Rule{Operation: "CreateStream", Service: "kinesisvideo", Kind: faults.Fail, Error: "LimitExceededException"}, "kinesisvideo.CreateStream does not declare"},
 	} {
 		w := newWorld()
 		if err := w.Add(1, []faults.Rule{ok, tc.rule}); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "rule 2: ") {

@@ -29,7 +29,8 @@ const (
 
 // Rule is one fault. Members that its kind has no use for must be absent.
 type Rule struct {
-	// Service is the service's name; "" is every one that has the operation.
+	// Service is the service's name; "" is every one that has the operation and in
+	// which the rule is possible.
 	Service   string `json:"service,omitempty"`
 	Operation string `json:"operation"`
 	// Stream is the name of the stream that is meant; "" is every request.
