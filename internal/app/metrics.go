@@ -5,8 +5,8 @@ import (
 
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
-	"thalweg/internal/tables"
 	"thalweg/internal/streams"
+	"thalweg/internal/tables"
 )
 
 // startMetrics makes the registry and has it read the parts that are there.

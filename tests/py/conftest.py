@@ -96,11 +96,15 @@ def environment():
     return dict(os.environ)
 
 
-@pytest.fixture(scope="session")
-def kinesis(endpoint, environment):
+def client(endpoint):
     """A boto3 client that reports the first failure."""
     config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=20)
     return boto3.client("kinesis", endpoint_url=endpoint, region_name=REGION, config=config)
+
+
+@pytest.fixture(scope="session")
+def kinesis(endpoint, environment):
+    return client(endpoint)
 
 
 @pytest.fixture
