@@ -122,6 +122,27 @@ func (r *report) measure(ctx context.Context, t target, o options, dir string) (
 		fmt.Println(res.line())
 		r.Results = append(r.Results, res)
 	}
+	if t.pushes && (t.primary || t.peer) {
+		for _, consumers := range []int{1, 20} {
+			name := fanoutName(consumers)
+			if !strings.Contains(name, o.only) {
+				continue
+			}
+			res, err := measureFanout(ctx, s, consumers, o)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			res.Server, res.Workload, res.Client = t.name, name, "lean"
+			fmt.Println(res.line())
+			r.Results = append(r.Results, res)
+		}
+	}
+	if t.primary && strings.Contains(idleName, o.only) {
+		if start.IdleSubscriptions, err = measureIdle(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", idleName, err)
+		}
+		fmt.Printf("%s: %.1f MB\n", idleName, mega(start.IdleSubscriptions))
+	}
 	if t.primary && o.hotBytes > 0 && o.only == "" {
 		if start.Hot, err = measureHot(ctx, s, o.hotBytes); err != nil {
 			return err

@@ -63,6 +63,9 @@ func (r *report) judge() {
 		case "PutRecords 500 x 1 KiB":
 			r.most(x.Workload+", server CPU", x.CPUPerMillion, 2.5, "s/M")
 			r.least(x.Workload+", rate", x.PerSecond, 200_000, "/s")
+		case fanoutName(1), fanoutName(20):
+			r.most(x.Workload+", put to receive, p50", x.P50Millis, 2, "ms")
+			r.most(x.Workload+", put to receive, p99", x.P99Millis, 10, "ms")
 		case "GetRecords drain 1 KiB":
 			r.most(x.Workload+", server CPU", x.CPUPerMillion, 1, "s/M")
 		}

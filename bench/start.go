@@ -19,6 +19,9 @@ type startFigure struct {
 	EmptyMillis float64 `json:"empty_ms"`
 	IdleRSS     int64   `json:"idle_rss_bytes"`
 	Hot         *hot    `json:"after_kill,omitempty"`
+	// IdleSubscriptions is what the server's memory grew by for as many as
+	// idleName says, bytes.
+	IdleSubscriptions int64 `json:"idle_subscriptions_bytes,omitempty"`
 }
 
 // hot is a start after kill -9 with a full log.
@@ -53,7 +56,7 @@ func measureStart(ctx context.Context, t target, o options, dir string) (startFi
 // server and starts it again.
 func measureHot(ctx context.Context, s *server, total int64) (*hot, error) {
 	signer := s.signer(true)
-	if err := createStream(s, "hot", false); err != nil {
+	if err := createStream(s, "hot", shardCount, false); err != nil {
 		return nil, err
 	}
 	var written atomic.Int64

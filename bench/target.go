@@ -25,6 +25,7 @@ type target struct {
 	// primary marks the one that the aims speak of: durable, signatures verified.
 	primary bool
 	peer    bool
+	pushes  bool // knows SubscribeToShard
 	start   func(ctx context.Context, dir string) (*server, error)
 }
 
@@ -57,7 +58,7 @@ func targetsOf(ctx context.Context, o options) ([]target, error) {
 			return nil, fmt.Errorf("mode %q: want fsync or os, / open or strict; or ephemeral/open", mode)
 		}
 		targets = append(targets, target{
-			name: "thalweg " + mode, primary: mode == "fsync/strict",
+			name: "thalweg " + mode, primary: mode == "fsync/strict", pushes: true,
 			start: func(ctx context.Context, dir string) (*server, error) {
 				return startThalweg(ctx, dir, durability, auth)
 			},
@@ -75,7 +76,7 @@ func targetsOf(ctx context.Context, o options) ([]target, error) {
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, target{name: peer, peer: true, start: func(ctx context.Context, dir string) (*server, error) {
+		targets = append(targets, target{name: peer, peer: true, pushes: spec.pushes, start: func(ctx context.Context, dir string) (*server, error) {
 			return startPeer(ctx, spec, modules, dir)
 		}})
 	}
@@ -119,6 +120,7 @@ type peerSpec struct {
 	module string // its directory below node_modules, where it runs
 	args   []string
 	env    []string
+	pushes bool // knows SubscribeToShard
 }
 
 const (
@@ -134,6 +136,7 @@ func peerSpecs() map[string]peerSpec {
 				"KINESIS_MOCK_PLAIN_PORT=" + port, "KINESIS_MOCK_TLS_PORT=" + portTLS, "LOG_LEVEL=ERROR",
 				"SHARD_LIMIT=1000", "CREATE_STREAM_DURATION=10ms",
 			},
+			pushes: true,
 		},
 		"kinesalite": {
 			module: "kinesalite", args: []string{"cli.js", "--port", port, "--shardLimit", "1000", "--createStreamMs", "10"},

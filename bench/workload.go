@@ -94,7 +94,7 @@ type result struct {
 // run loads the server, first uncounted, then for o.seconds.
 func (w workload) run(ctx context.Context, s *server, o options) (result, error) {
 	if w.stream != "" {
-		if err := createStream(s, w.stream, w.encrypted); err != nil {
+		if err := createStream(s, w.stream, shardCount, w.encrypted); err != nil {
 			return result{}, err
 		}
 	}
@@ -289,16 +289,15 @@ func openDrain(stream string) func(s *server, o options, conn int) (func() (int,
 	}
 }
 
-// createStream makes a stream of four shards, encrypted or not, and waits until it
-// is active.
-func createStream(s *server, name string, encrypted bool) error {
+// createStream makes a stream, encrypted or not, and waits until it is active.
+func createStream(s *server, name string, shards int, encrypted bool) error {
 	conn, err := lean.Dial(s.addr)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	signer := s.signer(true)
-	body := fmt.Appendf(nil, `{"StreamName":"%s","ShardCount":%d}`, name, shardCount)
+	body := fmt.Appendf(nil, `{"StreamName":"%s","ShardCount":%d}`, name, shards)
 	if err := conn.Call(signer.Request("CreateStream", body), nil); err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// subscriptionBytes is about what an idle subscription takes in memory with its
-	// request and its share of a connection, and what a small event takes.
-	subscriptionBytes = 48 << 10
+	// subscriptionBytes is about what an idle subscription takes in memory beside its
+	// connection, and what a small event takes.
+	subscriptionBytes = 32 << 10
 	// smallRoom and largeRoom bound keys and data in one event but for its first
 	// record, bytes: when there is no more to tell or no memory to spare, and when
 	// there is. smallEvent and largeEvent are what such an event takes once encoded.
