@@ -40,11 +40,15 @@ func TestConformance(t *testing.T) {
 				}
 				l := open(t, fsys, change)
 				t.Cleanup(func() { _ = l.Close(context.Background()) })
-				return logtest.Harness{Log: keyed(l, tc.key), Clock: c, MaxBatch: maxBatch, Reopen: func(t *testing.T) log.Log {
+				h := logtest.Harness{Log: keyed(l, tc.key), Clock: c, MaxBatch: maxBatch, Reopen: func(t *testing.T) log.Log {
 					closeLog(t, l)
 					l = open(t, fsys, change)
 					return keyed(l, tc.key)
 				}}
+				if tc.key == 0 {
+					h.Keys = []uint32{1, 2, 1 << 31}
+				}
+				return h
 			}
 			logtest.Run(t, opener)
 			logtest.RunProducers(t, opener)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -196,8 +197,8 @@ func (l *Log) Info(id log.PartitionID) (log.Info, error) {
 		return in, nil
 	}
 	if !known {
-		var err error
-		if first, err = l.arrivalAt(p, in.Start); err != nil {
+		var err error // by what the frame says: its batch may be sealed
+		if _, first, err = l.OffsetForTime(id, math.MinInt64); err != nil {
 			return in, err
 		}
 	}

@@ -214,19 +214,6 @@ func (l *Log) damagedFrame(p *partition, e extent, pos, next int64) error {
 	return d.err()
 }
 
-// arrivalAt is the arrival of the batch that holds offset.
-func (l *Log) arrivalAt(p *partition, offset int64) (int64, error) {
-	b, err := l.Read(p.id, offset, 1, log.Uncommitted)
-	if err != nil {
-		return -1, err
-	}
-	defer b.Release()
-	if len(b.List) == 0 {
-		return -1, nil
-	}
-	return b.List[0].Arrival, nil
-}
-
 // OffsetForTime implements [log.Log].
 func (l *Log) OffsetForTime(id log.PartitionID, arrival int64) (offset, at int64, err error) {
 	for range 16 {

@@ -33,6 +33,9 @@ type Harness struct {
 	// Reopen closes the log in order and opens it again on the same storage. Nil
 	// when nothing can be reopened; tests of what persists are then skipped.
 	Reopen func(t *testing.T) log.Log
+	// Keys are encryption keys that the log has. Nil when it has none; tests of
+	// encryption are then skipped.
+	Keys []uint32
 	// MaxBatch is the largest batch in bytes that the log takes; 0 when it has no
 	// limit below 2 MiB.
 	MaxBatch int
@@ -52,7 +55,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"append", appendTests}, {"atomic", atomicTests}, {"batch", batchTests},
 		{"read", readTests}, {"watch", watchTests}, {"partition", partitionTests},
-		{"time", timeTests}, {"state", stateTests},
+		{"time", timeTests}, {"state", stateTests}, {"keys", keyTests},
 	} {
 		runGroup(t, group.name, group.tests, open)
 	}
