@@ -121,6 +121,7 @@ func TestSubscribeToShard(t *testing.T) {
 		ok("CreateStream", `{"StreamName":"s","ShardCount":1}`)
 		ok("RegisterStreamConsumer", `{"StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","ConsumerName":"c"}`)
 		ok("PutRecords", `{"StreamName":"s","Records":[{"Data":"AAH/","PartitionKey":"a\"\u00e9"},{"Data":"","PartitionKey":"b"}]}`)
+		ok("StartStreamEncryption", `{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/k"}`)
 		ok("PutRecord", `{"StreamName":"s","Data":"`+strings.Repeat("AAAA", 300_000)+`","PartitionKey":"large"}`)
 		subscribe := func(at map[string]any) *subscriber {
 			sub := s.subscriber(t, web.URL, contentType, map[string]any{
@@ -147,6 +148,9 @@ func TestSubscribeToShard(t *testing.T) {
 		decodeJSON(t, ok("GetShardIterator", `{"StreamName":"s","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"}`), &iterator)
 		var want model.GetRecordsOutput
 		decodeJSON(t, ok("GetRecords", `{"ShardIterator":"`+iterator.ShardIterator.V+`"}`), &want)
+		if e := want.Records[2].EncryptionType.V; e != model.EncryptionTypeKms || want.Records[0].EncryptionType.Set {
+			t.Errorf("encryption types %+v, %q", want.Records[0].EncryptionType, e)
+		}
 		for i, r := range want.Records {
 			if !bytes.Equal(got[i].Data, r.Data) || got[i].Data == nil || got[i].PartitionKey != r.PartitionKey ||
 				got[i].SequenceNumber != r.SequenceNumber || !got[i].ApproximateArrivalTimestamp.V.Equal(r.ApproximateArrivalTimestamp.V) ||
