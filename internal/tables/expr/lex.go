@@ -3,6 +3,7 @@ package expr
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"thalweg/internal/errs"
 )
@@ -22,7 +23,8 @@ const (
 type token struct {
 	kind tokenKind
 	text string
-	at   int // of its first byte
+	at   int // its first byte
+	to   int // the byte after its last
 }
 
 // lex takes an expression apart. ok is false at a character that belongs to
@@ -33,7 +35,7 @@ func lex(text string) (tokens []token, ok bool) {
 			i++
 		}
 		if i == len(text) {
-			return append(tokens, token{kind: end, text: "<EOF>", at: i}), true
+			return append(tokens, token{kind: end, text: "<EOF>", at: i, to: i}), true
 		}
 		t := token{at: i}
 		switch c := text[i]; {
@@ -51,9 +53,11 @@ func lex(text string) (tokens []token, ok bool) {
 		case strings.IndexByte("()[],.=<>+-", c) >= 0:
 			t.kind, t.text = symbol, text[i:i+1]
 		default:
-			return append(tokens, token{kind: symbol, text: string([]rune(text[i:])[0]), at: i}), false
+			r, size := utf8.DecodeRuneInString(text[i:])
+			return append(tokens, token{kind: symbol, text: string(r), at: i, to: i + size}), false
 		}
 		i += len(t.text)
+		t.to = i
 		tokens = append(tokens, t)
 	}
 }
@@ -168,11 +172,7 @@ func (p *parser) fail(text string) error {
 
 // unexpected is the error for the next token, shown between its neighbours.
 func (p *parser) unexpected() error {
-	from, to := max(p.next-1, 0), min(p.next+1, len(p.tokens)-1)
-	last := p.tokens[to]
-	until := last.at
-	if last.kind != end {
-		until += len(last.text)
-	}
-	return p.fail(`Syntax error; token: "` + p.peek().text + `", near: "` + strings.TrimSpace(p.text[p.tokens[from].at:until]) + `"`)
+	first, last := p.tokens[max(p.next-1, 0)], p.tokens[min(p.next+1, len(p.tokens)-1)]
+	near := strings.ToValidUTF8(strings.TrimSpace(p.text[first.at:last.to]), "\uFFFD")
+	return p.fail(`Syntax error; token: "` + p.peek().text + `", near: "` + near + `"`)
 }
