@@ -19,8 +19,9 @@ import (
 	"thalweg/internal/opt"
 )
 
-// MaxDepth is how deep lists, maps and structures may nest.
-const MaxDepth = 64
+// MaxDepth is how deep lists, maps and structures may nest: DynamoDB's values nest
+// 32 deep, and each is two levels, within a few of the request.
+const MaxDepth = 80
 
 // MaxItems is how many list items and map entries one document may have. Items
 // of a list that the model bounds are not stored beyond the bound.
