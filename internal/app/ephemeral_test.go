@@ -29,7 +29,13 @@ func TestEphemeralKeepsWithinMemory(t *testing.T) {
 	}
 	n := 0
 	for ; n < memory>>20; n++ {
-		if status, body := put("s"); status != 200 {
+		since := s.log.Stats().SinceCheckpoint
+		status, body := put("s")
+		for status != 200 && since > 0 && t.Context().Err() == nil {
+			since = s.log.Stats().SinceCheckpoint // a checkpoint frees what the WAL holds twice
+			status, body = put("s")
+		}
+		if status != 200 {
 			if status != 500 || !strings.Contains(body, "no space") {
 				t.Errorf("refused with %d %s", status, body)
 			}
