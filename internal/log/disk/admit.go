@@ -2,6 +2,7 @@ package disk
 
 import (
 	"crypto/cipher"
+	"slices"
 
 	"thalweg/internal/errs"
 	"thalweg/internal/log"
@@ -103,6 +104,7 @@ func (w *writer) admit(p *pending) {
 		return
 	}
 	m := w.mark()
+	w.frees = p.frees()
 	for i := range p.req.Entries {
 		r := &p.results[i]
 		if r.Err != nil {
@@ -239,10 +241,19 @@ func (w *writer) data(e *log.Entry, p *partition, r *log.Result) error {
 	return nil
 }
 
+// frees reports whether p asks, all or nothing, for what gives space back: a
+// partition's end, a higher start, or a shorter retention. The record of it must
+// not be refused for want of that very space.
+func (p *pending) frees() bool {
+	return p.req.Atomic && slices.ContainsFunc(p.req.Entries, func(e log.Entry) bool {
+		return e.Kind == log.Delete || e.Kind == log.Trim || e.Kind == log.Configure
+	})
+}
+
 // roomOnDisk refuses what would go beyond MaxDisk.
 func (w *writer) roomOnDisk(bytes int) error {
 	limit := w.l.o.MaxDisk
-	if limit == 0 {
+	if limit == 0 || w.frees {
 		return nil
 	}
 	used := w.l.diskUsed()

@@ -157,6 +157,7 @@ func TestMaxDisk(t *testing.T) {
 	l := open(t, vfs.NewMem(1), func(o *disk.Options) { o.MaxDisk = 200 << 10 })
 	defer closeLog(t, l)
 	must(t, l, create(pid(1), log.Config{}))
+	must(t, l, create(pid(2), log.Config{}))
 	fill := func() (n int) {
 		for {
 			_, err := log.Do(l, data(pid(1), rawBatch(1, make([]byte, 1000))))
@@ -189,6 +190,12 @@ func TestMaxDisk(t *testing.T) {
 	if more := fill(); more < 30 {
 		t.Fatalf("after trimming %d of %d only %d more fit", n/2, n, more)
 	}
+	note := log.Entry{Kind: log.Data, Partition: pid(1), Batch: rawBatch(1, make([]byte, 100))}
+	if _, err := log.Do(l, log.Request{Atomic: true, Entries: []log.Entry{note, {Kind: log.Create, Partition: pid(3)}}}); !errors.Is(err, log.ErrNoSpace) {
+		t.Fatalf("a full log took data beside a new partition: %v", err)
+	}
+	note.Batch = rawBatch(1, make([]byte, 100))
+	must(t, l, log.Request{Atomic: true, Entries: []log.Entry{note, {Kind: log.Delete, Partition: pid(2)}}})
 }
 
 func TestRetentionByAge(t *testing.T) {

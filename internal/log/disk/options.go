@@ -40,7 +40,8 @@ type Options struct {
 	Memory *limits.Budget
 	// TailBytes bounds the ring of most recent WAL bytes kept in memory. 32 MiB.
 	TailBytes int64
-	// MaxDisk refuses data when the directory holds this many bytes. 0 is no bound.
+	// MaxDisk refuses data when the directory holds this many bytes, but for what
+	// an atomic append says beside giving space back. 0 is no bound.
 	MaxDisk int64
 	// WALFileBytes is when the WAL goes on in another file. 64 MiB.
 	WALFileBytes int64

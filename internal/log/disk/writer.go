@@ -24,6 +24,7 @@ type writer struct {
 
 	// Of the round being built:
 	now     int64 // Unix ms
+	frees   bool  // the request being admitted gives space back
 	chunk   *chunk
 	start   int // of the round in chunk
 	fill    int // where the next frame goes in chunk
