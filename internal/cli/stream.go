@@ -18,7 +18,7 @@ func (e Env) streamCmd() *cobra.Command {
 	t := &target{env: e}
 	c := group("stream", "Make, fill, read and remove streams",
 		"  thalweg stream create arena --shards 4\n  thalweg stream tail arena",
-		t.streamLs(), t.streamCreate(), t.streamDescribe(), t.streamPut(), t.streamTail(), t.streamDelete())
+		t.streamLs(), t.streamCreate(), t.streamDescribe(), t.streamPut(), t.streamTail(), t.streamReshard(), t.streamDelete())
 	t.flags(c)
 	return c
 }
@@ -114,6 +114,7 @@ type shardRow struct {
 	SequenceStart string `json:"sequence_start"`
 	SequenceEnd   string `json:"sequence_end,omitempty"`
 	Parent        string `json:"parent,omitempty"`
+	Adjacent      string `json:"adjacent_parent,omitempty"`
 }
 
 type streamDetail struct {
@@ -144,7 +145,7 @@ func describe(ctx context.Context, c *client.Client, name string) (*streamDetail
 		return nil, err
 	}
 	for _, sh := range shards {
-		r := shardRow{ID: aws.ToString(sh.ShardId), Parent: aws.ToString(sh.ParentShardId)}
+		r := shardRow{ID: aws.ToString(sh.ShardId), Parent: aws.ToString(sh.ParentShardId), Adjacent: aws.ToString(sh.AdjacentParentShardId)}
 		if k := sh.HashKeyRange; k != nil {
 			r.HashKeyStart, r.HashKeyEnd = aws.ToString(k.StartingHashKey), aws.ToString(k.EndingHashKey)
 		}

@@ -43,26 +43,33 @@ type tailRecord struct {
 	DataBase64 *string `json:"data_base64,omitempty"`
 }
 
-// rangesOf returns the ranges of shards; one that cannot be read takes all.
+// rangesOf returns the ranges of shards.
 func rangesOf(shards []types.Shard) map[string]ids.Range {
 	out := make(map[string]ids.Range, len(shards))
 	for _, s := range shards {
-		r := ids.Range{End: ids.MaxHash}
-		if s.HashKeyRange != nil {
-			start, ok1 := ids.ParseHash(aws.ToString(s.HashKeyRange.StartingHashKey))
-			end, ok2 := ids.ParseHash(aws.ToString(s.HashKeyRange.EndingHashKey))
-			if ok1 && ok2 {
-				r = ids.Range{Start: start, End: end}
-			}
-		}
-		out[aws.ToString(s.ShardId)] = r
+		out[aws.ToString(s.ShardId)] = rangeOf(s.HashKeyRange)
 	}
 	return out
+}
+
+// rangeOf reads a range; one that cannot be read takes all.
+func rangeOf(k *types.HashKeyRange) ids.Range {
+	if k != nil {
+		start, ok1 := ids.ParseHash(aws.ToString(k.StartingHashKey))
+		end, ok2 := ids.ParseHash(aws.ToString(k.EndingHashKey))
+		if ok1 && ok2 {
+			return ids.Range{Start: start, End: end}
+		}
+	}
+	return ids.Range{End: ids.MaxHash}
 }
 
 func (p *printer) page(page client.Page) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, c := range page.Children {
+		p.ranges[aws.ToString(c.ShardId)] = rangeOf(c.HashKeyRange)
+	}
 	for _, r := range page.Records {
 		if err := p.record(page.ShardID, r); err != nil {
 			return err

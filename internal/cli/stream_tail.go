@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"thalweg/internal/client"
-	"thalweg/internal/lifecycle"
 )
 
 func (t *target) streamTail() *cobra.Command {
@@ -26,14 +24,15 @@ func (t *target) streamTail() *cobra.Command {
 	var n int64
 	var raw bool
 	c := &cobra.Command{Use: "tail NAME", Short: "Print records as they arrive, one a line",
-		Long: `Print records as they arrive, one a line, those of one shard in order.
+		Long: `Print records as they arrive, one a line, those of one partition key in order.
+Where a shard was or is split or merged, its children follow when it has ended.
 A record that is not text on one line is printed as a JSON string, or as base64:
 and its bytes. With -o json each line is an object that also holds the shard, the
 sequence number, the partition key and the time of arrival. A record in which the
 Kinesis Producer Library packed several is taken apart, unless --raw is given.`,
 		Example: "  thalweg stream tail arena --from trim-horizon -n 10 -o json", Args: exactly("a NAME")}
 	c.Flags().StringVar(&from, "from", "latest", "`PLACE` to begin at: trim-horizon, latest, a time (2006-01-02T15:04:05Z, -5m, Unix seconds) or a sequence number")
-	c.Flags().StringVar(&shard, "shard", "", "read this shard only, by `ID`")
+	c.Flags().StringVar(&shard, "shard", "", "read this shard only, by `ID`, to its end")
 	c.Flags().Int64VarP(&n, "count", "n", 0, "end after this many records; 0 is never")
 	c.Flags().BoolVar(&raw, "raw", false, "print aggregated records as they are")
 	c.RunE = t.onStream(func(ctx context.Context, cl *client.Client, name string) error {
@@ -44,7 +43,7 @@ Kinesis Producer Library packed several is taken apart, unless --raw is given.`,
 		if only != "" && shard != "" && only != shard {
 			return usagef("", "that sequence number is of %s, not of %s", only, shard)
 		}
-		return t.tail(ctx, cl, name, start, cmp.Or(shard, only), n, raw)
+		return t.tail(ctx, cl, name, tailing{start: start, first: cmp.Or(shard, only), alone: shard != "", count: n, raw: raw})
 	})
 	return c
 }
@@ -88,37 +87,54 @@ func shardOf(seq string) (string, bool) {
 
 var errEnough = errors.New("enough")
 
-func (t *target) tail(ctx context.Context, c *client.Client, name string, start client.Start, only string, n int64, raw bool) error {
+// tailing is what to print.
+type tailing struct {
+	start client.Start
+	first string // a shard to begin with; "" is all
+	alone bool   // without those it is split or merged into
+	count int64  // of records; 0 is all
+	raw   bool
+}
+
+func (t *target) tail(ctx context.Context, c *client.Client, name string, o tailing) error {
 	shards, err := c.ListAllShards(ctx, name)
 	if err != nil {
 		return err
 	}
-	if only != "" {
-		if shards = slices.DeleteFunc(shards, func(s types.Shard) bool { return aws.ToString(s.ShardId) != only }); len(shards) == 0 {
-			return &failure{msg: "stream " + name + " has no shard " + only, hint: "see " + t.env.program() + " stream describe " + name}
+	out := &printer{
+		out: bufio.NewWriter(t.env.Stdout), json: t.out == formatJSON, raw: o.raw, ranges: rangesOf(shards), left: o.count, bounded: o.count > 0,
+	}
+	if o.first != "" {
+		if shards = slices.DeleteFunc(shards, func(s types.Shard) bool { return aws.ToString(s.ShardId) != o.first }); len(shards) == 0 {
+			return &failure{msg: "stream " + name + " has no shard " + o.first, hint: "see " + t.env.program() + " stream describe " + name}
 		}
 	}
-	out := &printer{out: bufio.NewWriter(t.env.Stdout), json: t.out == formatJSON, raw: raw, ranges: rangesOf(shards), left: n, bounded: n > 0}
-	g := lifecycle.NewGroup(ctx)
-	var readers sync.WaitGroup
-	for _, s := range shards {
-		r := &client.Shard{API: c, Clock: t.env.Clock, Stream: name, ID: aws.ToString(s.ShardId), Start: start, Idle: 100 * time.Millisecond}
-		if n > 0 && n < 10_000 {
-			r.Limit = int32(n)
-		}
-		if err := r.Open(ctx); err != nil {
-			return errors.Join(err, g.Stop(context.WithoutCancel(ctx)))
-		}
-		readers.Add(1)
-		g.Go("read "+r.ID, func(ctx context.Context) error {
-			defer readers.Done()
-			return r.Read(ctx, out.page)
-		})
+	r := &client.Reader{
+		API: c, Clock: t.env.Clock, Stream: name, Idle: 100 * time.Millisecond, Page: out.page,
+		List: func(ctx context.Context) ([]types.Shard, error) { return c.ListAllShards(ctx, name) },
+		Start: func(_ string, descended bool) (client.Start, error) {
+			if descended {
+				return client.TrimHorizon(), nil
+			}
+			return o.start, nil
+		},
 	}
-	readers.Wait()
-	err = g.Stop(context.WithoutCancel(ctx))
-	if errors.Is(err, errEnough) || ctx.Err() != nil {
-		return nil
+	if o.count > 0 && o.count < 10_000 {
+		r.Limit = int32(o.count)
 	}
-	return err
+	if o.alone {
+		r.Page = func(p client.Page) error {
+			if err := out.page(p); err != nil || !p.Ended {
+				return err
+			}
+			return errEnough
+		}
+	}
+	if err := r.Open(ctx, shards); err != nil {
+		return err
+	}
+	if err := r.Read(ctx); err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }

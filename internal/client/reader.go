@@ -43,6 +43,10 @@ type Page struct {
 	Records []types.Record
 	// Behind is how far the page's end is behind the shard's tip.
 	Behind time.Duration
+	// Ended tells that this is the last page of a closed shard, Children what it
+	// was split or merged into.
+	Ended    bool
+	Children []types.ChildShard
 }
 
 // Shard reads one shard and keeps its place.
@@ -113,7 +117,7 @@ func (s *Shard) Read(ctx context.Context, fn func(Page) error) error {
 		if err := fn(page); err != nil {
 			return err
 		}
-		if s.iterator == nil {
+		if page.Ended {
 			return nil
 		}
 		if page.Behind == 0 {
@@ -143,5 +147,8 @@ func (s *Shard) next(ctx context.Context) (Page, error) {
 		s.Start = After(aws.ToString(out.Records[n-1].SequenceNumber))
 	}
 	s.iterator = out.NextShardIterator
-	return Page{ShardID: s.ID, Records: out.Records, Behind: time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond}, nil
+	return Page{
+		ShardID: s.ID, Records: out.Records, Behind: time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond,
+		Ended: out.NextShardIterator == nil, Children: out.ChildShards,
+	}, nil
 }

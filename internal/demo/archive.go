@@ -33,12 +33,12 @@ type archive struct {
 
 	latency hist
 	lag     lagMeter
-	buffers map[string]*buffer // by shard; each used by its reader only
 
-	mu    sync.Mutex
-	seen  int64 // records read and not necessarily written yet
-	files []string
-	bytes int64
+	mu      sync.Mutex
+	buffers map[string]*buffer // by shard; each used by its reader only
+	seen    int64              // records read and not necessarily written yet
+	files   []string
+	bytes   int64
 }
 
 const (
@@ -74,9 +74,12 @@ func newArchive(fsys vfs.FS, dir, run string, clk clock.Clock) (*archive, error)
 }
 
 // start returns where to go on in a shard: behind its newest file, else at the
-// shard's beginning. It must be called for every shard before reading begins.
-func (a *archive) start(shard string) (client.Start, error) {
+// shard's beginning. It is called for every shard before it is read.
+func (a *archive) start(shard string, _ bool) (client.Start, error) {
+	a.lag.expect(shard)
+	a.mu.Lock()
 	a.buffers[shard] = &buffer{}
+	a.mu.Unlock()
 	names, err := a.fs.ReadDir(a.dir)
 	if err != nil {
 		return client.Start{}, err
@@ -110,7 +113,7 @@ func parseFileName(name string) (shard, last string, ok bool) {
 // page takes what was read of one shard.
 func (a *archive) page(p client.Page) error {
 	a.lag.see(p)
-	b := a.buffers[p.ShardID]
+	b := a.buffer(p.ShardID)
 	now := a.clock.Now()
 	for i := range p.Records {
 		r := &p.Records[i]
@@ -139,15 +142,21 @@ func (a *archive) page(p client.Page) error {
 			}
 		}
 	}
-	if b.data.Len() > 0 && now.Sub(b.since) >= archiveFileAge {
+	if b.data.Len() > 0 && (p.Ended || now.Sub(b.since) >= archiveFileAge) {
 		return a.finish(p.ShardID)
 	}
 	return nil
 }
 
+func (a *archive) buffer(shard string) *buffer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.buffers[shard]
+}
+
 // finish turns a shard's buffer into a file.
 func (a *archive) finish(shard string) error {
-	b := a.buffers[shard]
+	b := a.buffer(shard)
 	if b.data.Len() == 0 {
 		return nil
 	}

@@ -57,6 +57,16 @@ func newBoard(run string, clk clock.Clock) *board {
 	return &board{run: run, clock: clk, tally: newTally(), players: map[string]*standing{}, matches: map[string]int64{}}
 }
 
+// start returns where to begin a shard: what is on the board are the players of
+// this run.
+func (b *board) start(shard string, descended bool) (client.Start, error) {
+	b.lag.expect(shard)
+	if descended {
+		return client.TrimHorizon(), nil
+	}
+	return client.Latest(), nil
+}
+
 // page takes what was read of one shard.
 func (b *board) page(p client.Page) error {
 	b.lag.see(p)
@@ -152,19 +162,35 @@ func (b *board) top(n int) (rows []row, players, matches int) {
 }
 
 // lagMeter keeps how far each shard's reader is behind the tip, and how often it
-// met the tip since the last reset.
+// met the tip since the last reset. The zero lagMeter knows no shard.
 type lagMeter struct {
 	mu     sync.Mutex
-	behind map[string]time.Duration
+	behind map[string]time.Duration // of the shards that are read or will be
 	tips   map[string]int
 }
 
-func (l *lagMeter) see(p client.Page) {
+// expect makes a shard one whose tip is to be met.
+func (l *lagMeter) expect(shard string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.behind == nil {
 		l.behind = map[string]time.Duration{}
 		l.tips = map[string]int{}
+	}
+	if _, known := l.behind[shard]; !known {
+		l.behind[shard] = 0
+	}
+}
+
+func (l *lagMeter) see(p client.Page) {
+	for i := range p.Children {
+		l.expect(aws.ToString(p.Children[i].ShardId))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.Ended {
+		delete(l.behind, p.ShardID)
+		return
 	}
 	l.behind[p.ShardID] = p.Behind
 	if p.Behind == 0 && len(p.Records) == 0 {
@@ -181,16 +207,15 @@ func (l *lagMeter) reset() {
 // drained tells whether every shard's reader asked and found nothing new since
 // the reset. The first empty page may be the answer to an older question, the
 // second cannot.
-func (l *lagMeter) drained(shards int) bool {
+func (l *lagMeter) drained() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := 0
-	for _, tips := range l.tips {
-		if tips >= 2 {
-			n++
+	for shard := range l.behind {
+		if l.tips[shard] < 2 {
+			return false
 		}
 	}
-	return n == shards
+	return true
 }
 
 func (l *lagMeter) worst() time.Duration {

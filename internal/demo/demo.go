@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"thalweg/internal/client"
 	"thalweg/internal/clock"
@@ -68,7 +69,7 @@ type run struct {
 	board    *board
 	archive  *archive
 	readers  *lifecycle.Group
-	shards   []string
+	shards   []types.Shard // there were at the beginning
 	clients  []*client.Client
 }
 
@@ -123,12 +124,8 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := c.WaitActive(ctx, r.Stream); err != nil {
 		return err
 	}
-	shards, err := c.ListAllShards(ctx, r.Stream)
-	if err != nil {
+	if r.shards, err = c.ListAllShards(ctx, r.Stream); err != nil {
 		return fmt.Errorf("list shards of %s: %w", r.Stream, err)
-	}
-	for _, s := range shards {
-		r.shards = append(r.shards, aws.ToString(s.ShardId))
 	}
 
 	r.readers = lifecycle.NewGroup(context.WithoutCancel(ctx))
@@ -136,8 +133,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.archive, err = newArchive(r.FS, r.Dest, r.id, r.Clock); err != nil {
 		return err
 	}
-	latest := func(string) (client.Start, error) { return client.Latest(), nil }
-	if err := r.read(ctx, "leaderboard", latest, r.board.page); err != nil {
+	if err := r.read(ctx, "leaderboard", r.board.start, r.board.page); err != nil {
 		return err
 	}
 	if err := r.read(ctx, "archive", r.archive.start, r.archive.page); err != nil {
@@ -164,27 +160,20 @@ func (r *run) dial() (*client.Client, error) {
 	return c, err
 }
 
-// read starts an application: one reader a shard.
-func (r *run) read(ctx context.Context, name string, start func(string) (client.Start, error), page func(client.Page) error) error {
+// read starts an application.
+func (r *run) read(ctx context.Context, name string, start func(string, bool) (client.Start, error), page func(client.Page) error) error {
 	c, err := r.dial()
 	if err != nil {
 		return err
 	}
-	shards := make([]*client.Shard, 0, len(r.shards))
-	for _, id := range r.shards {
-		at, err := start(id)
-		if err != nil {
-			return err
-		}
-		shard := &client.Shard{API: c, Clock: r.Clock, Stream: r.Stream, ID: id, Start: at, Idle: readIdle}
-		if err := shard.Open(ctx); err != nil {
-			return fmt.Errorf("%s: open %s: %w", name, id, err)
-		}
-		shards = append(shards, shard)
+	reader := &client.Reader{
+		API: c, Clock: r.Clock, Stream: r.Stream, Start: start, Page: page, Idle: readIdle,
+		List: func(ctx context.Context) ([]types.Shard, error) { return c.ListAllShards(ctx, r.Stream) },
 	}
-	for _, s := range shards {
-		r.readers.Go(name+" "+s.ID, func(ctx context.Context) error { return s.Read(ctx, page) })
+	if err := reader.Open(ctx, r.shards); err != nil {
+		return fmt.Errorf("%s: open %s: %w", name, r.Stream, err)
 	}
+	r.readers.Go(name, reader.Read)
 	return nil
 }
 
@@ -257,7 +246,7 @@ func (r *run) drain() error {
 	r.archive.lag.reset()
 	timer := r.Clock.NewTimer(tick)
 	defer timer.Stop()
-	for !r.board.lag.drained(len(r.shards)) || !r.archive.lag.drained(len(r.shards)) {
+	for !r.board.lag.drained() || !r.archive.lag.drained() {
 		select {
 		case <-timer.C():
 			timer.Reset(tick)
