@@ -54,13 +54,24 @@ func CompareSeq(a, b string) int {
 //   - every other record read is one of a call that was never answered, no more
 //     often than there are such calls;
 //   - within a game and player, acknowledged records and first occurrences
-//     stand in the order in which they were sent.
+//     stand in the order in which they were sent, in one shard.
 func Check(calls []Call, shards map[string][]Read) Report {
+	return check(calls, shards, slices.Sorted(maps.Keys(shards)), false)
+}
+
+// CheckAcross is Check for a stream that was resharded: a game's records may
+// stand in several shards, and their order is that in which order names these,
+// parents before children.
+func CheckAcross(calls []Call, shards map[string][]Read, order []string) Report {
+	return check(calls, shards, order, true)
+}
+
+func check(calls []Call, shards map[string][]Read, order []string, across bool) Report {
 	c := &checker{calls: calls, acked: map[Place]Record{}, unanswered: map[Record]int{}}
 	c.takeLedger()
 	extra := map[Record]int{}
 	found := 0
-	for _, shard := range slices.Sorted(maps.Keys(shards)) {
+	for _, shard := range order {
 		found += c.shard(shard, shards[shard], extra)
 	}
 	if missing := len(c.acked) - found; missing > 0 {
@@ -77,7 +88,7 @@ func Check(calls []Call, shards map[string][]Read) Report {
 			c.fault("record %s stands %d times beyond its acknowledgement, %d unanswered calls hold it", r.ID, n, allowed)
 		}
 	}
-	c.order(shards)
+	c.order(shards, order, across)
 	if c.faultCount > len(c.faults) {
 		c.faults = append(c.faults, fmt.Errorf("and %d faults more", c.faultCount-len(c.faults)))
 	}
@@ -163,9 +174,9 @@ func (c *checker) nameMissing(shards map[string][]Read) {
 	}
 }
 
-// order checks that each game and player's events stand in one shard and in
-// order.
-func (c *checker) order(shards map[string][]Read) {
+// order checks that each game and player's events stand in order, and in one
+// shard unless across.
+func (c *checker) order(shards map[string][]Read, order []string, across bool) {
 	type key struct {
 		run          int
 		game, player string
@@ -176,15 +187,15 @@ func (c *checker) order(shards map[string][]Read) {
 		seen          []bool // by seq
 	}
 	states := map[key]*state{}
-	for shard, reads := range shards {
-		for _, r := range reads {
+	for _, shard := range order {
+		for _, r := range shards[shard] {
 			k := key{r.ID.Run, r.ID.Game, r.ID.Player}
 			s := states[k]
 			if s == nil {
 				s = &state{shard: shard, acked: -1, unique: -1}
 				states[k] = s
 			}
-			if s.shard != shard {
+			if s.shard != shard && !across {
 				c.fault("%s stands in %s, an earlier one of its game in %s", r.ID, shard, s.shard)
 			}
 			if _, ok := c.acked[Place{Shard: shard, Seq: r.Seq}]; ok {

@@ -79,6 +79,20 @@ func TestCheckBites(t *testing.T) {
 	}).Err; err == nil || !strings.Contains(err.Error(), "an earlier one of its game") {
 		t.Errorf("a game in two shards passed: %v", err)
 	}
+	resharded := map[string][]Read{"s": {read("100", 0), read("101", 1)}, "t": {read("104", 2)}}
+	for i := range calls {
+		for j := range calls[i].Places {
+			if calls[i].Places[j].Seq == "104" {
+				calls[i].Places[j].Shard = "t"
+			}
+		}
+	}
+	if err := CheckAcross(calls, resharded, []string{"s", "t"}).Err; err != nil {
+		t.Errorf("a game that goes on in a child was refused: %v", err)
+	}
+	if err := CheckAcross(calls, resharded, []string{"t", "s"}).Err; err == nil || !strings.Contains(err.Error(), "stands after") {
+		t.Errorf("a game that goes on in a parent passed: %v", err)
+	}
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -80,20 +80,41 @@ func CreateStream(ctx context.Context, c *kinesis.Client, name string, shards in
 	if err := waiter.Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &name}, time.Minute); err != nil {
 		return nil, err
 	}
-	out, err := c.ListShards(ctx, &kinesis.ListShardsInput{StreamName: &name})
+	list, err := ListShards(ctx, c, name)
 	if err != nil {
 		return nil, err
 	}
-	if len(out.Shards) != int(shards) {
-		return nil, fmt.Errorf("create stream: asked for %d shards, got %d", shards, len(out.Shards))
+	if len(list) != int(shards) {
+		return nil, fmt.Errorf("create stream: asked for %d shards, got %d", shards, len(list))
 	}
-	return out.Shards, nil
+	return list, nil
+}
+
+// ListShards returns all shards of a stream by rising id: parents come before
+// their children.
+func ListShards(ctx context.Context, c *kinesis.Client, name string) ([]types.Shard, error) {
+	var list []types.Shard
+	in := &kinesis.ListShardsInput{StreamName: &name}
+	for {
+		out, err := c.ListShards(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, out.Shards...)
+		if out.NextToken == nil {
+			return list, nil
+		}
+		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
+	}
 }
 
 // Follower reads one shard from its beginning, page by page.
 type Follower struct {
 	client   *kinesis.Client
 	iterator *string
+	// Children are set once the shard has been read to its end, which is its tip
+	// for ever: what it was split or merged into.
+	Children []types.ChildShard
 }
 
 // Follow starts at the oldest record of a shard.
@@ -110,6 +131,9 @@ func Follow(ctx context.Context, c *kinesis.Client, stream, shard string) (*Foll
 // Next returns the next page, which may be empty, and whether it ends at the
 // tip. After an error the same page may be asked for again.
 func (f *Follower) Next(ctx context.Context) (page []ledger.Read, atTip bool, err error) {
+	if f.Children != nil {
+		return nil, true, nil
+	}
 	out, err := f.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: f.iterator})
 	if err != nil {
 		return nil, false, err
@@ -124,10 +148,10 @@ func (f *Follower) Next(ctx context.Context) (page []ledger.Read, atTip bool, er
 		}
 		page = append(page, read)
 	}
-	if out.NextShardIterator == nil {
-		return nil, false, fmt.Errorf("no next iterator, though the shard is open")
+	if (out.NextShardIterator == nil) != (len(out.ChildShards) > 0) {
+		return nil, false, fmt.Errorf("a next iterator: %v, but children: %v", out.NextShardIterator != nil, out.ChildShards)
 	}
-	f.iterator = out.NextShardIterator
+	f.iterator, f.Children = out.NextShardIterator, out.ChildShards
 	return page, aws.ToInt64(out.MillisBehindLatest) == 0, nil
 }
 
