@@ -15,9 +15,11 @@ import (
 // account and region. LATEST is the end as it is now; AFTER_SEQUENCE_NUMBER
 // works for numbers between records; AT_SEQUENCE_NUMBER takes the shard's
 // StartingSequenceNumber; numbers and times before the oldest record mean that
-// record. Shard ids are read leniently: shardId-0 and 0 name the first shard.
+// record. Of a closed shard every type works, LATEST being its end. Shard ids are
+// read leniently: shardId-0 and 0 name the first shard.
 //
-// Errors: ResourceNotFound for stream and shard; InvalidArgument for a sequence
+// Errors: ResourceNotFound for stream and shard, also for a closed shard past the
+// retention; InvalidArgument for a sequence
 // number that is none or is of another shard or stream, a timestamp in the
 // future, or arguments that do not fit the type; ProvisionedThroughputExceeded
 // where AWS's limits hold, beyond five calls a second of the shard;

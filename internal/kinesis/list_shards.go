@@ -20,7 +20,9 @@ const listShardsLimit = 1000
 // that ShardFilter selects. NextToken stands for stream and filter: with it
 // neither StreamName, ExclusiveStartShardId, StreamCreationTimestamp nor
 // ShardFilter may be given. A token lives 300 seconds. A stream of another
-// creation second than StreamCreationTimestamp is not found.
+// creation second than StreamCreationTimestamp is not found. A closed shard is
+// listed until the retention has passed since it closed; its children name it as
+// their parent also after that.
 //
 // Errors: ResourceNotFound; ExpiredNextToken; InvalidArgument, also when
 // ShardFilter lacks the ShardId or Timestamp that its type needs.

@@ -16,7 +16,7 @@ import (
 // of PartitionKey, or of ExplicitHashKey; under the distribution strategy AUTO
 // neither decides and PartitionKey may be absent. Sequence numbers of a shard
 // rise strictly, so SequenceNumberForOrdering is checked and then kept in any
-// case.
+// case. A record whose shard is split or merged meanwhile goes to the child.
 //
 // Errors: ResourceNotFound, also while the stream is CREATING; InvalidArgument
 // for a hash key out of range or a SequenceNumberForOrdering that is none;

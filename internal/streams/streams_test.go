@@ -508,6 +508,34 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
+// A stream that is redrawn shows as UPDATING for a while, in which it takes
+// records and no other change.
+func TestUpdating(t *testing.T) {
+	w := newWorld(t, func(o *streams.Options) { o.Transition = time.Second })
+	ctx := context.Background()
+	w.create("s", 1)
+	w.clock.Advance(time.Second)
+	if err := w.svc.Split(ctx, scope, "s", "0", "5"); err != nil {
+		t.Fatal(err)
+	}
+	r := w.lookup("s")
+	if got := w.svc.Status(r); got != catalog.Updating || streams.OpenShards(r) != 2 {
+		t.Fatal(got)
+	}
+	w.put(r, rec{key: "k", data: "goes to a child"})
+	err := w.svc.Merge(ctx, scope, "s", "1", "2")
+	if errs.KindOf(err) != errs.InUse || err.Error() != "Stream s under account 000000000000 not ACTIVE, instead in state UPDATING" {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Second)
+	if got := w.svc.Status(r); got != catalog.Active {
+		t.Fatal(got)
+	}
+	if err := w.svc.Merge(ctx, scope, "s", "1", "2"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestQuotas(t *testing.T) {
 	w := newWorld(t, func(o *streams.Options) { o.ShardQuota = func(string) int { return 10 } })
 	w.create("a", 6)
