@@ -47,6 +47,9 @@ func (e *jsonEvents) Record(dst []byte, r *streams.Record, n int) []byte {
 // Size implements [streams.Encoding]: base64, and a key of escapes at worst.
 func (e *jsonEvents) Size(r *streams.Record) int { return len(r.Data)/3*4 + 6*len(r.Key) + 256 }
 
+// Format implements [streams.Encoding].
+func (e *jsonEvents) Format() string { return "json" }
+
 // End implements [streams.Encoding].
 func (e *jsonEvents) End(dst []byte, _ int, end *streams.EventEnd) []byte {
 	dst = append(dst, `],"MillisBehindLatest":`...)
@@ -107,6 +110,9 @@ func (e *cborEvents) Record(dst []byte, r *streams.Record, _ int) []byte {
 
 // Size implements [streams.Encoding].
 func (e *cborEvents) Size(r *streams.Record) int { return len(r.Data) + len(r.Key) + 256 }
+
+// Format implements [streams.Encoding].
+func (e *cborEvents) Format() string { return "cbor" }
 
 // End implements [streams.Encoding].
 func (e *cborEvents) End(dst []byte, n int, end *streams.EventEnd) []byte {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
@@ -18,13 +19,16 @@ import (
 type fanout struct {
 	share  *limits.Budget // a quarter of memory
 	memory *limits.Budget
-	small  sync.Pool // *[]byte of smallEvent
-	large  sync.Pool // *[]byte of largeEvent
+	small  sync.Pool    // *[]byte of smallEvent
+	medium sync.Pool    // *[]byte of mediumEvent
+	large  sync.Pool    // *[]byte of largeEvent
+	kept   atomic.Int64 // bytes that channels' events hold
 
-	mu     sync.Mutex
-	closed bool                         // guarded by mu
-	by     map[subscriber]*Subscription // guarded by mu; ended ones for SubscriptionPause after they began
-	recent []*Subscription              // guarded by mu; by rising began, those younger than SubscriptionPause
+	mu       sync.Mutex
+	channels map[channelKey]*channel      // guarded by mu
+	closed   bool                         // guarded by mu
+	by       map[subscriber]*Subscription // guarded by mu; ended ones for SubscriptionPause after they began
+	recent   []*Subscription              // guarded by mu; by rising began, those younger than SubscriptionPause
 }
 
 // subscriber is what can have one subscription at a time.
@@ -34,8 +38,9 @@ type subscriber struct {
 }
 
 func newFanout(memory *limits.Budget) *fanout {
-	f := &fanout{share: limits.NewBudget(memory.Max() / 4), memory: memory, by: map[subscriber]*Subscription{}}
+	f := &fanout{share: limits.NewBudget(memory.Max() / 4), memory: memory, channels: map[channelKey]*channel{}, by: map[subscriber]*Subscription{}}
 	f.small.New = func() any { return newBuffer(smallEvent) }
+	f.medium.New = func() any { return newBuffer(mediumEvent) }
 	f.large.New = func() any { return newBuffer(largeEvent) }
 	return f
 }
@@ -90,26 +95,32 @@ func newBuffer(size int64) *[]byte {
 	return &b
 }
 
-// buffer returns an empty buffer for an event that holds so much beyond a small
-// one.
-func (f *fanout) buffer(held int64) *[]byte {
-	switch {
-	case held == 0:
-		return f.small.Get().(*[]byte)
-	case held <= largeEvent:
-		return f.large.Get().(*[]byte)
+// buffer returns an empty buffer of at least that size.
+func (f *fanout) buffer(size int64) *[]byte {
+	if pool := f.pool(size); pool != nil {
+		return pool.Get().(*[]byte)
 	}
-	return newBuffer(held)
+	return newBuffer(size)
 }
 
 // recycle takes a buffer back.
 func (f *fanout) recycle(b *[]byte) {
-	switch cap(*b) {
-	case smallEvent:
-		f.small.Put(b)
-	case largeEvent:
-		f.large.Put(b)
+	if pool := f.pool(int64(cap(*b))); pool != nil {
+		pool.Put(b)
 	}
+}
+
+// pool is where buffers of a size come from and go to, nil for odd ones.
+func (f *fanout) pool(size int64) *sync.Pool {
+	switch size {
+	case smallEvent:
+		return &f.small
+	case mediumEvent:
+		return &f.medium
+	case largeEvent:
+		return &f.large
+	}
+	return nil
 }
 
 // begin makes sub the subscription of its consumer c and its shard. One that is older
@@ -222,6 +233,9 @@ func (s *Service) Subscribe(ctx context.Context, n NewSubscription) (*Subscripti
 	}
 	pos, err := s.Locate(r, sh, n.At)
 	if err != nil || n.DryRun {
+		return nil, err
+	}
+	if err := s.AdmitSubscribe(r, sh.Number, c.ARN); err != nil {
 		return nil, err
 	}
 	held, ok := s.fan.try(subscriptionBytes)

@@ -16,11 +16,10 @@ const (
 	// subscriptionBytes is about what an idle subscription takes in memory beside its
 	// connection, and what a small event takes.
 	subscriptionBytes = 32 << 10
-	// smallRoom and largeRoom bound keys and data in one event but for its first
-	// record, bytes: when there is no more to tell or no memory to spare, and when
-	// there is. smallEvent and largeEvent are what such an event takes once encoded.
-	smallRoom, smallEvent = 8 << 10, 16 << 10
-	largeRoom, largeEvent = 256 << 10, 384 << 10
+	// smallEvent, mediumEvent and largeEvent are the sizes of buffers for events. A
+	// small one is paid for; the others are for when there is more to tell, and
+	// memory to spare.
+	smallEvent, mediumEvent, largeEvent = 16 << 10, 64 << 10, 384 << 10
 	// recordOverhead is about what a record takes in an event beside its key and
 	// data, eventOverhead what an event takes beside its records.
 	recordOverhead, eventOverhead = 256, 1 << 10
@@ -28,6 +27,9 @@ const (
 	// a read.
 	overloadPause = 100 * time.Millisecond
 )
+
+// roomOf is how much of keys, data and overhead fits into a buffer, once encoded.
+func roomOf(size int64) int { return int(size-eventOverhead) * 2 / 3 }
 
 // Subscription is one consumer's reading of one shard: events from a place on,
 // each as soon as there is something to tell, for SubscriptionLife. It is for one
@@ -49,9 +51,11 @@ type Subscription struct {
 	told  int64    // the latest time in a continuation, Unix ms
 	over  bool     // the shard has ended, and that was told
 
-	timer clock.Timer
-	buf   *[]byte // of the last event, from a pool
-	held  holding // what buf holds beyond a small event
+	timer   clock.Timer
+	channel *channel      // nil before the first event
+	event   *event        // the last one
+	held    holding       // what was waited for, for the next one
+	rest    time.Duration // how long the next one has to wait for the sake of the rate
 }
 
 // Encoding writes events in the format of a client.
@@ -64,6 +68,8 @@ type Encoding interface {
 	End(dst []byte, n int, e *EventEnd) []byte
 	// Size bounds what Record appends.
 	Size(r *Record) int
+	// Format names the encoding: those of one name write the same bytes.
+	Format() string
 }
 
 // EventEnd is what an event tells beside its records.
@@ -93,6 +99,13 @@ func (s *Subscription) Stream() *catalog.Resource { return s.pos.Stream }
 // consumer are gone, Corrupt, those of the log and of the context.
 func (s *Subscription) Next(enc Encoding) ([]byte, error) {
 	s.free()
+	if s.channel == nil {
+		s.channel = s.svc.fan.join(channelKey{s.pos.Stream.Stream.PartitionOf(s.pos.Shard), enc.Format()})
+	}
+	if s.rest > 0 {
+		s.wait(nil, s.rest)
+		s.rest = 0
+	}
 	for {
 		now := clock.Millis(s.svc.clock)
 		switch {
@@ -122,7 +135,7 @@ func (s *Subscription) step(enc Encoding, now int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.svc.get(pos, MaxGetRecords, smallRoom, recordOverhead, largeRoom)
+	page, err := s.svc.get(pos, MaxGetRecords, roomOf(smallEvent), recordOverhead, roomOf(largeEvent))
 	if err != nil {
 		return nil, err
 	}
@@ -132,25 +145,84 @@ func (s *Subscription) step(enc Encoding, now int64) ([]byte, error) {
 		return nil, err
 	}
 	if more || page.Ended() || now >= s.due {
-		need := s.afford(page, enc, more)
-		if need == 0 {
-			event := s.encode(page, enc, more, now)
-			page.Close()
-			return event, nil
-		}
-		page.Close() // before waiting: others may need what it pins
-		s.held, err = s.svc.fan.wait(s.ctx, need)
-		return nil, err
+		return s.tell(page, enc, pos, more, now)
 	}
 	s.pos = page.Position()
 	next := log.Position{Partition: page.partition, Offset: max(s.pos.Offset, page.end)}
 	page.Close()
 	s.free()
+	s.svc.fan.tidy(s.channel, now)
 	w := s.svc.log.Watch([]log.Position{next}, 1)
 	defer w.Stop()
 	until := min(s.due, s.began+SubscriptionLife.Milliseconds())
 	s.wait(w.C, time.Duration(until-now)*time.Millisecond)
 	return nil, nil
+}
+
+// tell returns the event of a page that begins at pos, and closes the page. more
+// tells whether there is a record on it. Without an event it has waited for what
+// was missing.
+func (s *Subscription) tell(page *Page, enc Encoding, pos Position, more bool, now int64) (event []byte, err error) {
+	e, mine := newEvent(pos.Offset, now), true
+	if more {
+		e, mine = s.svc.fan.claim(s.channel, pos.Offset, now)
+	}
+	s.event = e
+	if mine {
+		if need := s.make(e, page, enc, more, now); need > 0 {
+			s.free()
+			s.held, err = s.svc.fan.wait(s.ctx, need)
+			return nil, err
+		}
+	} else {
+		page.Close()
+		<-e.ready // it is being made, which waits for nobody
+		if e.buf == nil {
+			s.free()
+			return nil, nil
+		}
+	}
+	pos.Offset = e.next
+	s.pos, s.over, s.told, s.due = pos, e.over, max(s.told, e.told), now+Heartbeat.Milliseconds()
+	if e.size > 0 {
+		s.rest = s.svc.PacePush(pos.Stream, pos.Shard, s.key.consumer, e.size)
+	}
+	return *e.buf, nil
+}
+
+// make makes e of a page and closes the page. What it returns, if anything, must
+// be waited for first, and e is given up.
+func (s *Subscription) make(e *event, page *Page, enc Encoding, more bool, now int64) (need int64) {
+	defer page.Close() // before anybody waits: others may need what it pins
+	defer s.svc.fan.settle(s.channel, e)
+	if need = s.afford(page, enc, more); need > 0 {
+		return need
+	}
+	if e.ready != nil && s.held.bytes == 0 { // others may hold it for longer
+		s.held, _ = s.svc.fan.try(smallEvent)
+	}
+	e.held, s.held = s.held, holding{}
+	buf := s.svc.fan.buffer(max(e.held.bytes, smallEvent))
+	b, n := enc.Begin((*buf)[:0]), 0
+	for ; more; more = page.Next() {
+		r := page.Record()
+		b = enc.Record(b, r, n)
+		e.size += len(r.Key) + len(r.Data)
+		n++
+	}
+	pos := page.Position()
+	tail := EventEnd{MillisBehindLatest: page.MillisBehindLatest()}
+	if e.over = page.Ended(); e.over {
+		tail.Children = Children(pos.Stream, pos.Shard)
+	} else {
+		// Time moves the number on while there are no records; the offset in it stays,
+		// so that AFTER_SEQUENCE_NUMBER goes on exactly here.
+		e.told = max(s.told, s.svc.now(pos.Stream))
+		tail.Continuation = sequence(pos.Shard, page.created, pos.Offset-1, e.told).String()
+	}
+	*buf = enc.End(b, n, &tail)
+	e.next, e.buf = pos.Offset, buf
+	return 0
 }
 
 // afford sees to memory for an event that begins with the page's record, if there
@@ -162,41 +234,24 @@ func (s *Subscription) afford(page *Page, enc Encoding, more bool) (need int64) 
 	}
 	first := page.Record()
 	need = int64(enc.Size(first)) + eventOverhead
-	if need <= smallEvent && page.ahead() <= smallRoom {
-		return 0
+	size := max(need, largeEvent)
+	for _, fits := range []int64{smallEvent, mediumEvent} {
+		if need <= fits && page.ahead() <= roomOf(fits) {
+			size = fits
+			break
+		}
 	}
-	if held, ok := s.svc.fan.try(max(need, largeEvent)); ok {
-		s.held = held
-		page.room = max(0, largeRoom-len(first.Key)-len(first.Data)-recordOverhead)
-		return 0
+	if size > smallEvent {
+		if held, ok := s.svc.fan.try(size); ok {
+			s.held = held
+			page.room = max(0, roomOf(size)-len(first.Key)-len(first.Data)-recordOverhead)
+			return 0
+		}
 	}
 	if need <= smallEvent {
 		return 0
 	}
 	return need
-}
-
-// encode makes the event of what is on the page and moves on to its end.
-func (s *Subscription) encode(page *Page, enc Encoding, more bool, now int64) []byte {
-	s.buf = s.svc.fan.buffer(s.held.bytes)
-	b, n := enc.Begin((*s.buf)[:0]), 0
-	for ; more; more = page.Next() {
-		b = enc.Record(b, page.Record(), n)
-		n++
-	}
-	s.pos = page.Position()
-	s.due = now + Heartbeat.Milliseconds()
-	tail := EventEnd{MillisBehindLatest: page.MillisBehindLatest()}
-	if s.over = page.Ended(); s.over {
-		tail.Children = Children(s.pos.Stream, s.pos.Shard)
-	} else {
-		// Time moves the number on while there are no records; the offset in it stays,
-		// so that AFTER_SEQUENCE_NUMBER goes on exactly here.
-		s.told = max(s.told, s.svc.now(s.pos.Stream))
-		tail.Continuation = sequence(s.pos.Shard, page.created, s.pos.Offset-1, s.told).String()
-	}
-	*s.buf = enc.End(b, n, &tail)
-	return *s.buf
 }
 
 // wait waits for c, for d, and for the end of the subscription; nil waits for the
@@ -214,14 +269,11 @@ func (s *Subscription) wait(c <-chan struct{}, d time.Duration) {
 	}
 }
 
-// free gives the last event back.
+// free gives the last event back, and what was held for the next one.
 func (s *Subscription) free() {
-	if s.buf != nil {
-		s.svc.fan.recycle(s.buf)
-		s.buf = nil
-	}
+	s.svc.fan.drop(s.event)
 	s.svc.fan.release(s.held)
-	s.held = holding{}
+	s.event, s.held = nil, holding{}
 }
 
 // Close ends the subscription and gives all that it holds back.
@@ -232,5 +284,8 @@ func (s *Subscription) Close() {
 	}
 	s.free()
 	s.svc.fan.release(s.idle)
+	if s.channel != nil {
+		s.svc.fan.part(s.channel)
+	}
 	s.svc.fan.leave(s, clock.Millis(s.svc.clock))
 }

@@ -18,35 +18,64 @@ import (
 	"thalweg/internal/streams"
 )
 
-// textEvents is an encoding that a test can read.
-type textEvents struct {
+// textEvents is an encoding that a test can read. made counts the events written,
+// however many read them.
+type textEvents struct{ made *int }
+
+func (e textEvents) Begin(dst []byte) []byte {
+	if e.made != nil {
+		*e.made++
+	}
+	return append(dst, "begin\n"...)
+}
+
+func (textEvents) Record(dst []byte, r *streams.Record, n int) []byte {
+	return fmt.Appendf(dst, "%d %d %s\n", n, len(r.Data), r.Data)
+}
+
+func (textEvents) End(dst []byte, n int, end *streams.EventEnd) []byte {
+	dst = fmt.Appendf(dst, "end %d %d %q", n, end.MillisBehindLatest, end.Continuation)
+	for _, sh := range end.Children {
+		dst = fmt.Appendf(dst, " %d", sh.Number)
+	}
+	return append(dst, '\n')
+}
+
+func (textEvents) Size(r *streams.Record) int { return len(r.Data) + 24 }
+
+func (textEvents) Format() string { return "text" }
+
+// event is what textEvents wrote.
+type event struct {
 	records      []string
 	continuation string
 	behind       int64
-	children     []*catalog.Shard
-	size         int // of the event
+	children     []string
 }
 
-func (e *textEvents) Begin(dst []byte) []byte {
-	*e = textEvents{}
-	return append(dst, "begin"...)
-}
-
-func (e *textEvents) Record(dst []byte, r *streams.Record, n int) []byte {
-	if n != len(e.records) {
-		e.records = append(e.records, fmt.Sprintf("record %d counted as %d", len(e.records), n))
+func parseEvent(t testing.TB, b []byte) (e event) {
+	t.Helper()
+	text, ok := strings.CutPrefix(string(b), "begin\n")
+	for n := 0; ok && !strings.HasPrefix(text, "end "); n++ {
+		var number, size int
+		if _, err := fmt.Sscanf(text, "%d %d ", &number, &size); err != nil || number != n {
+			t.Fatalf("record %d: %.40q %v", n, text, err)
+		}
+		text = text[len(fmt.Sprintf("%d %d ", number, size)):]
+		e.records, text = append(e.records, text[:size]), text[size+1:]
 	}
-	e.records = append(e.records, string(r.Data))
-	return append(dst, r.Data...)
+	fields := strings.Fields(text)
+	if !ok || len(fields) < 4 || fields[1] != strconv.Itoa(len(e.records)) {
+		t.Fatalf("event %.40q ends %.80q", b, text)
+	}
+	behind, err1 := strconv.ParseInt(fields[2], 10, 64)
+	continuation, err2 := strconv.Unquote(fields[3])
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	e.behind, e.continuation, e.children = behind, continuation, fields[4:]
+	return e
 }
-
-func (e *textEvents) End(dst []byte, _ int, end *streams.EventEnd) []byte {
-	e.continuation, e.behind, e.children = end.Continuation, end.MillisBehindLatest, end.Children
-	e.size = len(dst)
-	return append(dst, "end"...)
-}
-
-func (e *textEvents) Size(r *streams.Record) int { return len(r.Data) }
 
 // consumer registers a consumer of the stream s.
 func (w *world) consumer(name string) *catalog.Resource {
@@ -74,23 +103,19 @@ func (w *world) subscribe(consumer string, at streams.StartingAt) *streams.Subsc
 }
 
 // next returns the next event, which must be there.
-func next(t testing.TB, sub *streams.Subscription) textEvents {
+func next(t testing.TB, sub *streams.Subscription) event {
 	t.Helper()
-	var e textEvents
-	b, err := sub.Next(&e)
+	b, err := sub.Next(textEvents{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(string(b), "begin") || !strings.HasSuffix(string(b), "end") {
-		t.Fatalf("event %.40q", b)
-	}
-	return e
+	return parseEvent(t, b)
 }
 
 func ended(t testing.TB, sub *streams.Subscription) error {
 	t.Helper()
 	for {
-		if _, err := sub.Next(&textEvents{}); err != nil {
+		if _, err := sub.Next(textEvents{}); err != nil {
 			return err
 		}
 	}
@@ -121,10 +146,10 @@ func TestSubscription(t *testing.T) {
 	sub := w.subscribe("c", fromStart)
 	defer sub.Close()
 	e := next(t, sub)
-	if fmt.Sprint(e.records) != "[a b]" || e.behind != 0 || e.children != nil {
+	if fmt.Sprint(e.records) != "[a b]" || e.behind != 0 || len(e.children) != 0 {
 		t.Errorf("%+v", e)
 	}
-	arrives := later(func() textEvents { return next(t, sub) })
+	arrives := later(func() event { return next(t, sub) })
 	w.clock.AwaitTimers(1) // nothing to tell yet
 	placed := w.put(r, rec{key: "k", data: "c"})
 	e = <-arrives
@@ -133,7 +158,7 @@ func TestSubscription(t *testing.T) {
 	}
 	last := e.continuation
 	for range 3 {
-		silence := later(func() textEvents { return next(t, sub) })
+		silence := later(func() event { return next(t, sub) })
 		w.clock.AwaitTimers(1)
 		w.clock.Advance(streams.Heartbeat)
 		if e = <-silence; len(e.records) != 0 || e.continuation <= last {
@@ -275,7 +300,7 @@ func TestSubscriptionPause(t *testing.T) {
 	w.clock.Advance(streams.SubscriptionPause)
 	late := w.subscribe("c", fromTip)
 	defer late.Close()
-	if _, err := late.Next(&textEvents{}); err != io.EOF {
+	if _, err := late.Next(textEvents{}); err != io.EOF {
 		t.Errorf("a subscription to a server that stops: %v", err)
 	}
 }
@@ -344,9 +369,11 @@ func TestSubscriptionMemory(t *testing.T) {
 	for range 100 {
 		all = append(all, rec{key: "k", data: strings.Repeat("x", 10_000)})
 	}
-	w.put(r, all...)
-	count := func(e textEvents) int { return len(e.records) }
-	first, second, third := w.subscribe("a", fromStart), w.subscribe("b", fromStart), w.subscribe("c", fromStart)
+	placed := w.put(r, all...)
+	count := func(e event) int { return len(e.records) }
+	// Each begins elsewhere, so that they share nothing.
+	first, second := w.subscribe("a", fromStart), w.subscribe("b", after(placed[0].Sequence.String()))
+	third := w.subscribe("c", after(placed[1].Sequence.String()))
 	if n := count(next(t, first)); n != 25 { // held until the next call
 		t.Errorf("%d records with memory to spare", n)
 	}
@@ -363,10 +390,10 @@ func TestSubscriptionMemory(t *testing.T) {
 	large := w.subscribe("c", fromTip)
 	next(t, large)
 	w.put(r, rec{key: "k", data: strings.Repeat("z", 300_000)})
-	waits := later(func() textEvents { return next(t, large) })
+	waits := later(func() event { return next(t, large) })
 	first.Close()
-	if e := <-waits; count(e) != 1 || e.size < 300_000 {
-		t.Errorf("a large record: %d records, %d bytes", count(e), e.size)
+	if e := <-waits; count(e) != 1 || len(e.records[0]) != 300_000 {
+		t.Errorf("a large record: %d records", count(e))
 	}
 	second.Close()
 	third.Close()
@@ -414,10 +441,11 @@ func TestSubscriptionsAgainstModel(t *testing.T) {
 		}
 		put := 0
 		read := func(rd *reader) {
-			var e textEvents
-			if _, err := rd.sub.Next(&e); err != nil {
+			b, err := rd.sub.Next(textEvents{})
+			if err != nil {
 				rt.Fatal(err)
 			}
+			e := parseEvent(t, b)
 			for _, data := range e.records {
 				if data[:strings.Index(data, ".")] != strconv.Itoa(rd.seen) {
 					rt.Fatalf("%s got %.10s instead of %d", rd.name, data, rd.seen)
@@ -488,15 +516,15 @@ func TestSubscriptionReshard(t *testing.T) {
 	w.put(r, rec{key: "k", data: "a"})
 	sub := w.subscribe("c", fromStart)
 	before := next(t, sub)
-	final := later(func() textEvents { return next(t, sub) })
+	final := later(func() event { return next(t, sub) })
 	w.clock.AwaitTimers(1)
 	if err := w.svc.Split(context.Background(), scope, "s", "shardId-000000000000", "5"); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-final; len(e.records) != 0 || e.continuation != "" || len(e.children) != 2 || e.children[0].Number != 1 {
+	if e := <-final; len(e.records) != 0 || e.continuation != "" || len(e.children) != 2 || e.children[0] != "1" {
 		t.Errorf("%+v", e)
 	}
-	if _, err := sub.Next(&textEvents{}); err != io.EOF {
+	if _, err := sub.Next(textEvents{}); err != io.EOF {
 		t.Errorf("after the end of the shard: %v", err)
 	}
 	sub.Close()
@@ -510,5 +538,73 @@ func TestSubscriptionReshard(t *testing.T) {
 			t.Error(err)
 		}
 		sub.Close()
+	}
+}
+
+// TestSubscriptionsShare has an event made once for all who wait at the same place
+// in one format, and given back when it is old and when the last one goes.
+func TestSubscriptionsShare(t *testing.T) {
+	const n = 10
+	budget := limits.NewBudget(1 << 30)
+	w := newWorld(t, func(o *streams.Options) { o.Memory = budget })
+	r := w.create("s", 1)
+	var subs []*streams.Subscription
+	for i := range n {
+		w.consumer("c" + strconv.Itoa(i))
+		subs = append(subs, w.subscribe("c"+strconv.Itoa(i), fromTip))
+		next(t, subs[i])
+	}
+	base := budget.Used()
+	made := new(int)
+	var all []<-chan string
+	for _, sub := range subs {
+		all = append(all, later(func() string {
+			b, err := sub.Next(textEvents{made})
+			if err != nil {
+				return err.Error()
+			}
+			return string(b)
+		}))
+	}
+	w.clock.AwaitTimers(n)
+	w.put(r, rec{key: "k", data: strings.Repeat("x", 100_000)})
+	first := <-all[0]
+	for i, c := range all[1:] {
+		if got := <-c; got != first {
+			t.Errorf("%d got %.80q, the first %.80q", i+1, got, first)
+		}
+	}
+	if e := parseEvent(t, []byte(first)); len(e.records) != 1 || *made != 1 {
+		t.Errorf("%d records, made %d times", len(e.records), *made)
+	}
+	held := budget.Used() - base
+	if held < 100_000 || held > 500_000 {
+		t.Errorf("%d bytes held for an event that is shared", held)
+	}
+
+	// Silence: what was shared is of no use any more.
+	var silent []<-chan event
+	for _, sub := range subs {
+		silent = append(silent, later(func() event { return next(t, sub) }))
+	}
+	w.clock.AwaitTimers(n)
+	w.clock.Advance(streams.Heartbeat)
+	for _, c := range silent {
+		if e := <-c; len(e.records) != 0 {
+			t.Errorf("%d records", len(e.records))
+		}
+	}
+	quiet := later(func() event { return next(t, subs[0]) })
+	w.clock.AwaitTimers(1)
+	if n := budget.Used(); n != base {
+		t.Errorf("%d bytes are held in silence", n-base)
+	}
+	w.put(r, rec{key: "k", data: "y"})
+	<-quiet
+	for _, sub := range subs {
+		sub.Close()
+	}
+	if n := budget.Used(); n >= base {
+		t.Errorf("%d bytes are held by nobody", n)
 	}
 }
