@@ -131,9 +131,18 @@ func (s *Server) dir() string {
 	return s.data
 }
 
-func startKeystore(_ context.Context, s *Server) error {
-	var err error
-	s.keystore, err = identity.OpenKeystore(s.fs, s.dir())
+// startKeystore opens the keystore. One is made before anything is put into the
+// log: to make another later would hide that the right one is gone.
+func startKeystore(_ context.Context, s *Server) (err error) {
+	if len(s.log.Partitions()) == 0 {
+		s.keystore, err = identity.OpenKeystore(s.fs, s.dir())
+		return err
+	}
+	s.keystore, err = identity.ReadKeystore(s.fs, s.dir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return &errs.Error{Kind: errs.Corrupt, Op: "open keystore", Msg: "the file keystore is missing in " + s.dir(), Err: err,
+			Hint: "restore it from a backup: without it no access key and nothing encrypted can be read"}
+	}
 	return err
 }
 
