@@ -96,8 +96,11 @@ next start drops it.`,
 		}
 		err = e.print(*out, r, func(w *tabwriter.Writer) {
 			row(w, fmt.Sprintf("read %s in %s of %s: %s", sizeText(r.Bytes), plural(int(r.Frames), "frame"), plural(r.Files, "file"), plural(r.Partitions, "partition")))
-			if r.Sealed > 0 {
-				row(w, fmt.Sprintf("encrypted: %s, of which %d open with the keys of the keystore", plural(int(r.Sealed), "frame"), r.Opened))
+			switch {
+			case r.Sealed > 0 && keys == nil:
+				row(w, fmt.Sprintf("encrypted: %s, not opened, as there is no keystore", plural(int(r.Sealed), "frame")))
+			case r.Sealed > 0:
+				row(w, fmt.Sprintf("encrypted: %s, of which the keystore's keys open %d", plural(int(r.Sealed), "frame"), r.Opened))
 			}
 			for _, t := range r.Cuts {
 				row(w, "torn end, not acknowledged: "+t)

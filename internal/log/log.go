@@ -164,9 +164,9 @@ type Log interface {
 	Read(p PartitionID, offset int64, maxBytes int, isolation Isolation) (Batches, error)
 
 	// Watch returns a waiter that fires once as soon as, summed over the
-	// positions, at least minBytes (>= 1) of readable batch bytes lie at or after
-	// each position's offset, or one of the partitions is sealed, deleted or
-	// unreadable. It fires at once if that is so already.
+	// positions, at least minBytes (>= 1) of readable batches, as they are stored,
+	// lie at or after each position's offset, or one of the partitions is sealed,
+	// deleted or unreadable. It fires at once if that is so already.
 	Watch(at []Position, minBytes int64) *Waiter
 
 	// Info describes a partition: ErrNotFound if there is none.
