@@ -116,7 +116,11 @@ func (c *Cluster) DeleteTopic(ctx context.Context, t *Topic) *Error {
 	case t.Internal():
 		return refuse(InvalidTopic, "Cannot delete the internal topic %s.", t.Name())
 	}
-	return c.adminError(c.streams.DeleteTopic(ctx, c.scope, t.Name()))
+	if err := c.adminError(c.streams.DeleteTopic(ctx, c.scope, t.Name())); err != nil {
+		return err
+	}
+	c.groups.forgetTopic(ctx, t.Name())
+	return nil
 }
 
 // GrowTopic gives a topic n partitions.

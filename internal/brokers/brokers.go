@@ -48,6 +48,7 @@ type Cluster struct {
 
 	unpacks   sync.Pool // *batch.Decompressor
 	producers producerIDs
+	groups    *Groups
 
 	mu     sync.RWMutex
 	topics map[uint64]*Topic // by stream number; guarded by mu
@@ -63,6 +64,7 @@ func New(o Options) *Cluster {
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
 		brokers: int32(max(o.Brokers, 1)), topics: map[uint64]*Topic{},
 	}
+	c.groups = newGroups(c)
 	secret := o.Keys.Secret("kafka cluster default")
 	c.id = base64.RawURLEncoding.EncodeToString(secret[:16])
 	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }

@@ -53,6 +53,9 @@ func (s *Service) SetMaxRecord(ctx context.Context, scope catalog.Scope, name st
 		return invalid("MaxRecordSizeInKiB must be from %d to %d, not %d.", DefaultMaxRecordKiB, MaxRecordKiB, kib)
 	}
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+		if err := refuseTopic(r, "IncrementalAlterConfigs (max.message.bytes)"); err != nil {
+			return err
+		}
 		if r.Stream.MaxRecordKiB != kib {
 			r.Stream.MaxRecordKiB = kib
 			tx.Put(r)

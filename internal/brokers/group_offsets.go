@@ -1,0 +1,138 @@
+package brokers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/clock"
+)
+
+// Commit is an offset to be committed; its Err is what became of it.
+type Commit struct {
+	Topic     string
+	Partition int32
+	Committed
+	Err *Error
+}
+
+// Commit makes offsets of a group durable. The error is for all of them;
+// otherwise each has its own.
+func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, generation int32, list []Commit) *Error {
+	now := clock.Millis(gs.cluster.clock)
+	good := 0
+	for i := range list {
+		c := &list[i]
+		t := gs.cluster.Topic(c.Topic)
+		switch {
+		case c.Err != nil:
+			continue
+		case t == nil || c.Partition < 0 || c.Partition >= t.Partitions():
+			c.Err = refuse(UnknownTopic, "This server does not host this topic-partition.")
+			continue
+		case len(c.Metadata) > MaxOffsetMetadata:
+			c.Err = refuse(OffsetMetadataTooLarge, "The metadata field of the offset request was too large.")
+			continue
+		}
+		c.Time = now
+		good++
+	}
+	var refused *Error
+	var wait chan *Error
+	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {
+		if refused = e.group.mayCommit(now, memberID, instance, generation); refused == nil && good > 0 {
+			wait = make(chan *Error, 1)
+			gs.storeOffsets(e, list, func(err *Error) { wait <- err })
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return refuse(IllegalGeneration, "There is no such group, so it has no such generation.")
+	case wait != nil:
+		return await(ctx, wait)
+	}
+	return refused
+}
+
+// Fetch returns what a group has committed for a partition. A group that there is
+// not has committed nothing.
+func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic string, partition int32) (Committed, bool))) *Error {
+	none := func(string, int32) (Committed, bool) { return Committed{}, false }
+	found, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
+		fn(func(topic string, partition int32) (Committed, bool) {
+			c, ok := e.offsets[topicPartition{topic, partition}]
+			return c, ok
+		})
+	})
+	if err == nil && !found {
+		fn(none)
+	}
+	return err
+}
+
+// FetchAll shows everything that a group has committed, by topic and partition.
+func (gs *Groups) FetchAll(ctx context.Context, id string, fn func(topic string, partition int32, c Committed)) *Error {
+	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
+		for _, k := range keys(e.offsets) {
+			fn(k.topic, k.partition, e.offsets[k])
+		}
+	})
+	return err
+}
+
+// DeleteOffsets removes committed offsets of topics that no member reads.
+func (gs *Groups) DeleteOffsets(ctx context.Context, id string, list []Commit) *Error {
+	refused := refuse(GroupIDNotFound, "The group id does not exist.")
+	var wait chan *Error
+	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
+		refused = nil
+		if len(e.group.members) > 0 && e.group.protocolType != "consumer" {
+			refused = refuse(NonEmptyGroup, "The group is not empty.")
+			return
+		}
+		read := e.group.subscribed()
+		var gone []topicPartition
+		for i := range list {
+			c := &list[i]
+			k := topicPartition{c.Topic, c.Partition}
+			switch t := gs.cluster.Topic(c.Topic); {
+			case t == nil || c.Partition < 0 || c.Partition >= t.Partitions():
+				c.Err = refuse(UnknownTopic, "This server does not host this topic-partition.")
+			case slices.Contains(read, c.Topic):
+				c.Err = refuse(GroupSubscribed, "Deleting offsets of a topic is forbidden while the consumer group is actively subscribed to it.")
+			default:
+				if _, ok := e.offsets[k]; ok {
+					gone = append(gone, k)
+				}
+			}
+		}
+		if len(gone) > 0 {
+			wait = make(chan *Error, 1)
+			gs.forget(e, gone, false, func(err *Error) { wait <- err })
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if wait != nil {
+		return await(ctx, wait)
+	}
+	return refused
+}
+
+// subscribed are the topics that the members of a group of consumers read.
+func (g *group) subscribed() []string {
+	var out []string
+	for _, m := range g.members {
+		for _, p := range m.protocols {
+			var meta kmsg.ConsumerMemberMetadata
+			if meta.ReadFrom(p.Metadata) == nil {
+				out = append(out, meta.Topics...)
+			}
+		}
+	}
+	return out
+}

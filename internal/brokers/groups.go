@@ -1,0 +1,483 @@
+package brokers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"thalweg/internal/clock"
+	"thalweg/internal/log"
+)
+
+// Bounds of a member's timeouts, as group.min.session.timeout.ms and
+// group.max.session.timeout.ms of Apache Kafka, and of what a commit may say.
+const (
+	MinSession = 6_000
+	MaxSession = 1_800_000
+	// MaxOffsetMetadata is offset.metadata.max.bytes.
+	MaxOffsetMetadata = 4096
+	// offsetRetention is offsets.retention.minutes: how long a group without members
+	// keeps its offsets.
+	offsetRetention = 7 * 24 * time.Hour
+	unusedRetention = time.Minute
+)
+
+// OffsetsTopic is where groups are kept, in Apache Kafka's own records.
+const OffsetsTopic = "__consumer_offsets"
+
+// offsetsPartitions is offsets.topic.num.partitions.
+const offsetsPartitions = 50
+
+// Groups are the consumer groups of a cluster. What it knows is what the records
+// of OffsetsTopic say; members' sessions live in memory only, and begin anew when
+// it is loaded. [Groups.Run] and [Groups.Deliver] must run beside it.
+type Groups struct {
+	cluster *Cluster
+	wake    chan struct{}
+	acks    acks
+
+	mu     sync.Mutex
+	loaded bool              // guarded by mu
+	byID   map[string]*entry // guarded by mu
+	armed  int64             // guarded by mu; when Run looks next
+	stores [offsetsPartitions]offsetsPartition
+}
+
+// entry is one group with what it has committed.
+type entry struct {
+	store *offsetsPartition
+	mu    sync.Mutex
+	group *group // guarded by mu
+	// offsets are what was committed and is durable; guarded by mu.
+	offsets map[topicPartition]Committed
+	touched int64 // guarded by mu; the last commit, Unix milliseconds
+	flying  int   // guarded by mu; appends not yet answered
+	dead    bool  // guarded by mu; it has been removed
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// Committed is a committed offset.
+type Committed struct {
+	Offset   int64
+	Epoch    int32
+	Metadata string
+	Time     int64
+}
+
+func newGroups(c *Cluster) *Groups {
+	return &Groups{cluster: c, wake: make(chan struct{}, 1), acks: acks{wake: make(chan struct{}, 1)}, byID: map[string]*entry{}}
+}
+
+// Groups are the cluster's consumer groups.
+func (c *Cluster) Groups() *Groups { return c.groups }
+
+// Ready makes the place where groups are kept, if there is none, and reads it
+// once.
+func (gs *Groups) Ready(ctx context.Context) *Error {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if gs.loaded {
+		return nil
+	}
+	t := gs.cluster.Topic(OffsetsTopic)
+	if t == nil {
+		var err *Error
+		t, err = gs.cluster.CreateTopic(ctx, NewTopic{
+			Name: OffsetsTopic, Partitions: offsetsPartitions, Replication: 1, internal: true,
+			Configs: map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"},
+		})
+		if err != nil {
+			return &Error{Code: CoordinatorNotAvailable, Msg: "The place of the groups cannot be made.", Err: err}
+		}
+	}
+	for i := range gs.stores {
+		p, ok := t.Partition(int32(i))
+		if !ok {
+			return refuse(CoordinatorNotAvailable, "The place of the groups has no partition %d.", i)
+		}
+		gs.stores[i].open(gs.cluster.log, p)
+		if err := gs.load(ctx, &gs.stores[i]); err != nil {
+			clear(gs.byID)
+			return &Error{Code: CoordinatorNotAvailable, Msg: "The groups cannot be read.", Err: err}
+		}
+	}
+	gs.loaded = true
+	return nil
+}
+
+// Coordinator is the broker that clients ask about a group.
+func (gs *Groups) Coordinator(group string) int32 { return 1 + partitionOf(group)%gs.cluster.brokers }
+
+// partitionOf is the partition that holds a group: Java's hash of the name.
+func partitionOf(group string) int32 {
+	var h int32
+	for _, r := range utf16Units(group) {
+		h = 31*h + int32(r)
+	}
+	return (h & 0x7fffffff) % offsetsPartitions
+}
+
+// find returns the group of that id; make makes it if there is none.
+func (gs *Groups) find(ctx context.Context, id string, make bool) (*entry, *Error) {
+	if id == "" {
+		return nil, refuse(InvalidGroupID, "The configured groupId is invalid.")
+	}
+	if err := gs.Ready(ctx); err != nil {
+		return nil, err
+	}
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	e := gs.byID[id]
+	if e == nil && make {
+		e = gs.add(id)
+	}
+	return e, nil
+}
+
+// add makes a group; mu is held.
+func (gs *Groups) add(id string) *entry {
+	e := &entry{store: &gs.stores[partitionOf(id)], offsets: map[topicPartition]Committed{}, group: newGroup(id, newMemberID)}
+	e.group.since = clock.Millis(gs.cluster.clock)
+	e.group.store = func(done func(*Error)) { gs.storeGroup(e, done) }
+	gs.byID[id] = e
+	return e
+}
+
+// newMemberID is an id that no other member has.
+func newMemberID(prefix string) string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it cannot fail
+	return prefix + "-" + hex.EncodeToString(b[:])
+}
+
+// with runs fn on a live group, and has Run look at it when time will have
+// something to say. It makes the group if make is set; else fn is not called for
+// one that there is not, and with reports false.
+func (gs *Groups) with(ctx context.Context, id string, make bool, fn func(e *entry, now int64)) (bool, *Error) {
+	for {
+		e, err := gs.find(ctx, id, make)
+		if err != nil || e == nil {
+			return false, err
+		}
+		e.mu.Lock()
+		if e.dead { // removed between the two locks
+			e.mu.Unlock()
+			continue
+		}
+		fn(e, clock.Millis(gs.cluster.clock))
+		at := e.next()
+		e.mu.Unlock()
+		gs.arm(at)
+		return true, nil
+	}
+}
+
+// arm has Run look again at that time.
+func (gs *Groups) arm(at int64) {
+	if at == 0 {
+		return
+	}
+	gs.mu.Lock()
+	early := gs.armed == 0 || at < gs.armed
+	if early {
+		gs.armed = at
+	}
+	gs.mu.Unlock()
+	if early {
+		gs.look()
+	}
+}
+
+// look has Run look now.
+func (gs *Groups) look() {
+	select {
+	case gs.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// next is when the group needs a look; mu is held.
+func (e *entry) next() int64 {
+	at := e.group.next()
+	if len(e.group.members) == 0 {
+		if end := e.expires(); at == 0 || end < at {
+			at = end
+		}
+	}
+	return at
+}
+
+// expires is when a group without members is forgotten; mu is held. One that never
+// came to anything is forgotten soon.
+func (e *entry) expires() int64 {
+	if e.unused() {
+		return e.group.since + unusedRetention.Milliseconds()
+	}
+	return max(e.group.since, e.touched) + offsetRetention.Milliseconds()
+}
+
+// unused tells a group of which nothing was ever stored; mu is held.
+func (e *entry) unused() bool { return e.group.generation == 0 && len(e.offsets) == 0 && e.flying == 0 }
+
+// Run does what time brings: sessions and rebalances that end, offsets that
+// expire, and the rewriting of what keeps the log from being trimmed.
+func (gs *Groups) Run(ctx context.Context) error {
+	timer := gs.cluster.clock.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C():
+		case <-gs.wake:
+		}
+		now := clock.Millis(gs.cluster.clock)
+		next := int64(0)
+		for _, e := range gs.all() {
+			e.mu.Lock()
+			if !e.dead {
+				e.group.tick(now)
+				if len(e.group.members) == 0 && len(e.group.pending) == 0 && e.expires() <= now && e.flying == 0 {
+					gs.bury(e)
+				}
+			}
+			if at := e.next(); !e.dead && at > 0 && (next == 0 || at < next) {
+				next = at
+			}
+			e.mu.Unlock()
+		}
+		gs.compact(ctx)
+		gs.mu.Lock()
+		gs.armed = next
+		gs.mu.Unlock()
+		wait := time.Hour
+		if next > 0 {
+			wait = time.Duration(max(next-now, 1)) * time.Millisecond
+		}
+		timer.Reset(wait)
+	}
+}
+
+// all are the groups, by id.
+func (gs *Groups) all() []*entry {
+	gs.mu.Lock()
+	out := make([]*entry, 0, len(gs.byID))
+	for _, e := range gs.byID {
+		out = append(out, e)
+	}
+	gs.mu.Unlock()
+	slices.SortFunc(out, func(a, b *entry) int { return strings.Compare(a.group.id, b.group.id) })
+	return out
+}
+
+// Join has a client become a member, and waits until its group's rebalance is
+// complete.
+func (gs *Groups) Join(ctx context.Context, j Join) Joined {
+	if j.Session < MinSession || j.Session > MaxSession {
+		return Joined{Err: refuse(InvalidSessionTimeout, "The session timeout is not within the range allowed by the broker."), MemberID: j.MemberID, Generation: -1}
+	}
+	answer := make(chan Joined, 1)
+	// A member id can only be of a group that there is.
+	found, err := gs.with(ctx, j.Group, j.MemberID == "", func(e *entry, now int64) {
+		e.group.join(now, j, func(a Joined) { answer <- a })
+	})
+	switch {
+	case err != nil:
+		return Joined{Err: err, MemberID: j.MemberID, Generation: -1}
+	case !found:
+		return Joined{Err: unknownMember(), MemberID: j.MemberID, Generation: -1}
+	}
+	select {
+	case a := <-answer:
+		return a
+	case <-ctx.Done():
+		return Joined{Err: refuse(CoordinatorNotAvailable, "The server is stopping."), MemberID: j.MemberID, Generation: -1}
+	}
+}
+
+// Sync gives a member its assignment, once the leader has brought it.
+func (gs *Groups) Sync(ctx context.Context, s Sync) Synced {
+	answer := make(chan Synced, 1)
+	found, err := gs.with(ctx, s.Group, false, func(e *entry, now int64) {
+		e.group.sync(now, s, func(a Synced) { answer <- a })
+	})
+	switch {
+	case err != nil:
+		return Synced{Err: err}
+	case !found:
+		return Synced{Err: unknownMember()}
+	}
+	select {
+	case a := <-answer:
+		return a
+	case <-ctx.Done():
+		return Synced{Err: refuse(CoordinatorNotAvailable, "The server is stopping.")}
+	}
+}
+
+// Heartbeat keeps a member alive.
+func (gs *Groups) Heartbeat(ctx context.Context, id, memberID, instance string, generation int32) *Error {
+	refused := unknownMember()
+	_, err := gs.with(ctx, id, false, func(e *entry, now int64) { refused = e.group.heartbeat(now, memberID, instance, generation) })
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// Leave takes a member out.
+func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Error {
+	refused := unknownMember()
+	_, err := gs.with(ctx, id, false, func(e *entry, now int64) { refused = e.group.leave(now, memberID, instance) })
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// GroupInfo describes a group.
+type GroupInfo struct {
+	ID, ProtocolType, Protocol string
+	State                      GroupState
+	Members                    []MemberInfo
+}
+
+// MemberInfo describes a member.
+type MemberInfo struct {
+	ID, Instance, ClientID, ClientHost string
+	Metadata, Assignment               []byte
+}
+
+// Describe describes a group; ok is false if there is none.
+func (gs *Groups) Describe(ctx context.Context, id string) (info GroupInfo, ok bool, err *Error) {
+	ok, err = gs.with(ctx, id, false, func(e *entry, _ int64) { info = e.info() })
+	return info, ok, err
+}
+
+// info describes the group; mu is held.
+func (e *entry) info() GroupInfo {
+	g := e.group
+	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, State: g.state}
+	if g.state == GroupStable || g.state == GroupCompleting {
+		out.Protocol = g.protocol
+	}
+	for _, id := range g.order {
+		m := g.members[id]
+		info := MemberInfo{ID: m.id, Instance: m.instance, ClientID: m.clientID, ClientHost: m.clientHost}
+		if out.Protocol != "" {
+			info.Metadata, info.Assignment = m.metadata(g.protocol), m.assignment
+		}
+		out.Members = append(out.Members, info)
+	}
+	return out
+}
+
+// List describes all groups, by id, without their members' metadata.
+func (gs *Groups) List(ctx context.Context) ([]GroupInfo, *Error) {
+	if err := gs.Ready(ctx); err != nil {
+		return nil, err
+	}
+	var out []GroupInfo
+	for _, e := range gs.all() {
+		e.mu.Lock()
+		if !e.dead {
+			out = append(out, e.info())
+		}
+		e.mu.Unlock()
+	}
+	return out, nil
+}
+
+// Delete removes a group that has no members, with its offsets.
+func (gs *Groups) Delete(ctx context.Context, id string) *Error {
+	refused := refuse(GroupIDNotFound, "The group id does not exist.")
+	var wait chan *Error
+	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
+		if len(e.group.members) > 0 {
+			refused = refuse(NonEmptyGroup, "The group is not empty.")
+			return
+		}
+		wait, refused = make(chan *Error, 1), nil
+		gs.forget(e, keys(e.offsets), true, func(err *Error) { wait <- err })
+	})
+	if err != nil {
+		return err
+	}
+	if wait != nil {
+		return await(ctx, wait)
+	}
+	return refused
+}
+
+// await waits for the log's answer.
+func await(ctx context.Context, wait <-chan *Error) *Error {
+	select {
+	case err := <-wait:
+		return err
+	case <-ctx.Done():
+		return refuse(CoordinatorNotAvailable, "The server is stopping.")
+	}
+}
+
+// bury removes a group whose time is over; mu is held.
+func (gs *Groups) bury(e *entry) {
+	if e.unused() {
+		gs.drop(e)
+		return
+	}
+	gs.forget(e, keys(e.offsets), true, nil)
+}
+
+func keys(m map[topicPartition]Committed) []topicPartition {
+	out := make([]topicPartition, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b topicPartition) int {
+		if c := strings.Compare(a.topic, b.topic); c != 0 {
+			return c
+		}
+		return int(a.partition) - int(b.partition)
+	})
+	return out
+}
+
+// forgetTopic removes what was committed for a topic that is gone.
+func (gs *Groups) forgetTopic(ctx context.Context, topic string) {
+	if gs.cluster.Topic(OffsetsTopic) == nil || gs.Ready(ctx) != nil {
+		return // nothing was ever committed, or nothing can be
+	}
+	for _, e := range gs.all() {
+		e.mu.Lock()
+		var gone []topicPartition
+		for _, k := range keys(e.offsets) {
+			if k.topic == topic {
+				gone = append(gone, k)
+			}
+		}
+		if len(gone) > 0 && !e.dead {
+			gs.forget(e, gone, false, nil)
+		}
+		e.mu.Unlock()
+	}
+}
+
+// offsetsPartition is one partition of OffsetsTopic.
+type offsetsPartition struct {
+	log       log.Log
+	partition log.PartitionID
+
+	mu    sync.Mutex
+	grown int64 // guarded by mu; bytes since it was last rewritten
+	kept  int64 // guarded by mu; bytes that the last rewriting took
+}
+
+func (p *offsetsPartition) open(l log.Log, id log.PartitionID) { p.log, p.partition = l, id }

@@ -1,0 +1,145 @@
+package brokers
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"thalweg/internal/log"
+)
+
+func (w *world) commit(group, topic string, partition int32, offset int64) {
+	w.t.Helper()
+	list := []Commit{{Topic: topic, Partition: partition, Committed: Committed{Offset: offset, Epoch: -1, Metadata: fmt.Sprint("at ", offset)}}}
+	if err := w.cluster.Groups().Commit(context.Background(), group, "", "", -1, list); err != nil || list[0].Err != nil {
+		w.t.Fatal(err, list[0].Err)
+	}
+}
+
+// committed is all that a group has committed, as text.
+func (w *world) committed(group string) string {
+	w.t.Helper()
+	out := ""
+	if err := w.cluster.Groups().FetchAll(context.Background(), group, func(topic string, p int32, c Committed) {
+		out += fmt.Sprintf("%s/%d=%d %q ", topic, p, c.Offset, c.Metadata)
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// TestGroupsOutliveTheServer: members, assignments and offsets are there after a
+// restart, and sessions begin anew.
+func TestGroupsOutliveTheServer(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 4)
+	ctx := t.Context()
+	gs := w.cluster.Groups()
+	j := gs.Join(ctx, Join{Group: "g", Instance: "one", ClientID: "c", ClientHost: "/h", Session: 10_000, Rebalance: 30_000, ProtocolType: "consumer",
+		Protocols: []Protocol{{"range", []byte("meta")}}})
+	if j.Err != nil {
+		t.Fatal(j.Err)
+	}
+	if s := gs.Sync(ctx, Sync{Group: "g", MemberID: j.MemberID, Generation: j.Generation, Assignments: map[string][]byte{j.MemberID: []byte("all")}}); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	list := []Commit{{Topic: "game", Partition: 2, Committed: Committed{Offset: 7, Metadata: "note"}}}
+	if err := gs.Commit(ctx, "g", j.MemberID, "", j.Generation, list); err != nil {
+		t.Fatal(err)
+	}
+	w.commit("simple", "game", 0, 3)
+	before, _, _ := gs.Describe(ctx, "g")
+	w.restart()
+	gs = w.cluster.Groups()
+	after, ok, err := gs.Describe(ctx, "g")
+	if err != nil || !ok || fmt.Sprint(after) != fmt.Sprint(before) || after.State != GroupStable {
+		t.Fatalf("%v, %v\nwas %v\nis  %v", ok, err, before, after)
+	}
+	if err := gs.Heartbeat(ctx, "g", j.MemberID, "one", j.Generation); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.committed("g") + w.committed("simple"); got != `game/2=7 "note" game/0=3 "at 3" ` {
+		t.Fatal(got)
+	}
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(11 * time.Second)
+	for info, _, _ := gs.Describe(ctx, "g"); info.State != GroupEmpty; info, _, _ = gs.Describe(ctx, "g") {
+		if ctx.Err() != nil {
+			t.Fatal("the session does not end")
+		}
+	}
+}
+
+// TestGroupsAreForgotten: a group without members keeps its offsets for a week.
+func TestGroupsAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 1)
+	w.commit("g", "game", 0, 5)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(offsetRetention - time.Hour)
+	if got := w.committed("g"); got == "" {
+		t.Fatal("forgotten too soon")
+	}
+	w.clock.Advance(2 * time.Hour)
+	for w.committed("g") != "" {
+		if t.Context().Err() != nil {
+			t.Fatal("not forgotten")
+		}
+	}
+	w.restart()
+	if got := w.committed("g"); got != "" {
+		t.Fatalf("back after a restart: %s", got)
+	}
+}
+
+// TestGroupsAreRewritten: however much is committed, the log holds little more
+// than what is alive, and a restart finds all of it.
+func TestGroupsAreRewritten(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("game", 4)
+	w.commit("still", "game", 1, 42)
+	other := "still" // one of the same partition
+	for i := 0; other == "still" || partitionOf(other) != partitionOf("still"); i++ {
+		other = fmt.Sprint("busy", i)
+	}
+	part, _ := w.cluster.Topic(OffsetsTopic).Partition(partitionOf("still"))
+	info := func() log.Info {
+		i, err := w.log.Info(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	last := int64(0)
+	for trimmed := false; !trimmed || last < 100; last++ {
+		if last > 100_000 {
+			t.Fatalf("never trimmed: %+v", info())
+		}
+		w.commit(other, "game", int32(last)%topic.Partitions(), last)
+		trimmed = info().Start > 0
+	}
+	want := w.committed("still") + w.committed(other)
+	if i := info(); i.Bytes > 3*rewriteBytes {
+		t.Errorf("%d bytes are kept", i.Bytes)
+	}
+	w.restart()
+	if got := w.committed("still") + w.committed(other); got != want {
+		t.Errorf("was %s\nis  %s", want, got)
+	}
+}
+
+func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
+	w := newWorld(t)
+	seen := map[int64]bool{}
+	for range 3 {
+		for range producerBlock + 10 {
+			id, err := w.cluster.NewProducerID(t.Context())
+			if err != nil || seen[id] {
+				t.Fatal(id, err)
+			}
+			seen[id] = true
+		}
+		w.restart()
+	}
+}
