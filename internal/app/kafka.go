@@ -24,6 +24,8 @@ func startKafka(_ context.Context, s *Server) error {
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore, Brokers: s.cfg.KafkaBrokers,
 		Scope: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)},
 	})
+	s.group.Go("consumer groups", cluster.Groups().Run)
+	s.group.Go("consumer group answers", cluster.Groups().Deliver)
 	var listeners []kafka.Listener
 	for _, l := range s.cfg.ListenKafka {
 		if err := checkKafkaBind(l, s.cfg.Insecure); err != nil {

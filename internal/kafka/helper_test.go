@@ -14,6 +14,7 @@ import (
 	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/streams"
@@ -57,6 +58,9 @@ func newServer(t testing.TB, count int, tune func(*Options)) *server {
 		t.Fatal(err)
 	}
 	s.cluster = brokers.New(brokers.Options{Log: s.log, Catalog: cat, Streams: s.streams, Clock: c, Keys: fixedKeys{}, Scope: scope(), Brokers: count})
+	background := lifecycle.NewGroup(context.WithoutCancel(t.Context()))
+	background.Go("groups", s.cluster.Groups().Run)
+	background.Go("answers", s.cluster.Groups().Deliver)
 	o := Options{Cluster: s.cluster, Log: s.log, Budget: s.budget, Clock: c, Logger: slog.New(slog.DiscardHandler)}
 	if tune != nil {
 		tune(&o)
@@ -75,6 +79,9 @@ func newServer(t testing.TB, count int, tune func(*Options)) *server {
 		defer cancel()
 		if err := s.door.Shutdown(ctx); err != nil {
 			t.Errorf("shut down: %v", err)
+		}
+		if err := background.Stop(ctx); err != nil {
+			t.Errorf("stop groups: %v", err)
 		}
 		if err := s.log.Close(ctx); err != nil {
 			t.Errorf("close log: %v", err)

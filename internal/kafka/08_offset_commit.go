@@ -1,0 +1,55 @@
+package kafka
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+)
+
+// OffsetCommit
+//
+// Makes a group's offsets durable, with their metadata, before it answers. Clients
+// that are no members may commit while the group has none. The offsets of a group
+// without members are forgotten after seven days.
+//
+// Errors: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS,
+// FENCED_INSTANCE_ID, INVALID_GROUP_ID, OFFSET_METADATA_TOO_LARGE beyond 4096
+// bytes, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
+//
+// Status: partial: the retention time of versions 2 to 4 is not heeded
+func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, error) {
+	var list []brokers.Commit
+	for i := range in.Topics {
+		t := &in.Topics[i]
+		name, missing := t.Topic, (*brokers.Error)(nil)
+		if in.Version >= 10 {
+			if topic := d.cluster.TopicByID(t.TopicID); topic != nil {
+				name = topic.Name()
+			} else {
+				missing = unknownTopicID()
+			}
+		}
+		for _, p := range t.Partitions {
+			list = append(list, brokers.Commit{Topic: name, Partition: p.Partition, Err: missing,
+				Committed: brokers.Committed{Offset: p.Offset, Epoch: p.LeaderEpoch, Metadata: deref(p.Metadata)}})
+		}
+	}
+	all := d.cluster.Groups().Commit(r.ctx(), in.Group, in.MemberID, deref(in.InstanceID), in.Generation, list)
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	next := 0
+	for i := range in.Topics {
+		t := kmsg.NewOffsetCommitResponseTopic()
+		t.Topic, t.TopicID = in.Topics[i].Topic, in.Topics[i].TopicID
+		for _, p := range in.Topics[i].Partitions {
+			out := kmsg.NewOffsetCommitResponseTopicPartition()
+			out.Partition, out.ErrorCode = p.Partition, code(list[next].Err)
+			if all != nil {
+				out.ErrorCode = code(all)
+			}
+			next++
+			t.Partitions = append(t.Partitions, out)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp, nil
+}

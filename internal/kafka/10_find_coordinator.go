@@ -1,0 +1,52 @@
+package kafka
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+)
+
+// FindCoordinator
+//
+// Tells which broker to ask about a consumer group, and makes the place where
+// groups are kept when it is first asked.
+//
+// Errors: INVALID_GROUP_ID; COORDINATOR_NOT_AVAILABLE while groups cannot be read;
+// INVALID_REQUEST for coordinators of other kinds.
+//
+// Status: partial: coordinators of transactions and of share groups are refused
+func (d *Door) findCoordinator(r *request, in *kmsg.FindCoordinatorRequest) (*kmsg.FindCoordinatorResponse, error) {
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	one := func(key string) kmsg.FindCoordinatorResponseCoordinator {
+		out := kmsg.NewFindCoordinatorResponseCoordinator()
+		out.Key, out.NodeID, out.Port = key, -1, -1
+		var err *brokers.Error
+		switch {
+		case in.CoordinatorType != 0:
+			err = refuse(brokers.InvalidRequest, "This server coordinates consumer groups only.")
+		case key == "":
+			err = refuse(brokers.InvalidGroupID, "The configured groupId is invalid.")
+		default:
+			err = d.cluster.Groups().Ready(r.ctx())
+		}
+		if out.ErrorCode, out.ErrorMessage = code(err), message(err); err != nil {
+			return out
+		}
+		id := d.cluster.Groups().Coordinator(key)
+		for _, b := range r.conn.brokers() {
+			if b.id == id {
+				out.NodeID, out.Host, out.Port = b.id, b.host, b.port
+			}
+		}
+		return out
+	}
+	if in.Version >= 4 {
+		for _, key := range in.CoordinatorKeys {
+			resp.Coordinators = append(resp.Coordinators, one(key))
+		}
+		return resp, nil
+	}
+	c := one(in.CoordinatorKey)
+	resp.NodeID, resp.Host, resp.Port, resp.ErrorCode, resp.ErrorMessage = c.NodeID, c.Host, c.Port, c.ErrorCode, c.ErrorMessage
+	return resp, nil
+}
