@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"thalweg/internal/awsapi"
+	"thalweg/internal/awsapi/codec"
 	"thalweg/internal/awsapi/model/firehose"
 	"thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/awsapi/model/kafkaconnect"
@@ -92,7 +93,7 @@ func TestErrors(t *testing.T) {
 	header := func(k, v string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(k, v) }
 	}
-	deep := strings.Repeat(`{"Inner":`, 65) + `1` + strings.Repeat(`}`, 65)
+	deep := strings.Repeat(`{"Inner":`, codec.MaxDepth+1) + `1` + strings.Repeat(`}`, codec.MaxDepth+1)
 	const json = "application/x-amz-json-1.1"
 	for _, c := range []struct {
 		name    string

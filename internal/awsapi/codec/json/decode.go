@@ -24,7 +24,7 @@ type Decoder struct {
 	pos   int
 	err   *codec.Error
 	depth int
-	first uint64 // bit d: the container at depth d has had no element yet
+	first [codec.MaxDepth + 1]bool // the container at that depth has had no element yet
 	items int
 	arena codec.Arena
 }
@@ -98,7 +98,7 @@ func (d *Decoder) enter() bool {
 		d.malformed("nested too deep")
 		return false
 	}
-	d.first |= 1 << (d.depth - 1)
+	d.first[d.depth] = true
 	return true
 }
 
@@ -111,15 +111,14 @@ func (d *Decoder) leave() {
 // consumes the comma before it or the end.
 func (d *Decoder) more(end byte) bool {
 	c := d.peek()
-	bit := uint64(1) << (d.depth - 1)
 	switch {
 	case d.err != nil:
 		return false
 	case c == end:
 		d.leave()
 		return false
-	case d.first&bit != 0:
-		d.first &^= bit
+	case d.first[d.depth]:
+		d.first[d.depth] = false
 		return true
 	case c != ',':
 		d.malformed("no comma between elements")
