@@ -36,6 +36,8 @@ type Options struct {
 	Memory *limits.Budget
 	// MaxBytes bounds what all items take of memory. 0 is [MaxBytes].
 	MaxBytes int64
+	// SnapshotBytes is as package meta has it.
+	SnapshotBytes int64
 }
 
 // MaxBytes is the most that all items may take: a snapshot must fit one append
@@ -69,7 +71,8 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		s.max = MaxBytes
 	}
 	var err error
-	s.store, err = meta.Open(ctx, meta.Options{Log: o.Log, Partition: o.Partition, Clock: o.Clock, Machine: (*machine)(s)})
+	s.store, err = meta.Open(ctx, meta.Options{Log: o.Log, Partition: o.Partition, Clock: o.Clock, Machine: (*machine)(s),
+		SnapshotBytes: o.SnapshotBytes})
 	if err != nil {
 		return nil, err
 	}
