@@ -204,6 +204,37 @@ func TestHealthAndMetrics(t *testing.T) {
 	}
 }
 
+func TestStreamMetrics(t *testing.T) {
+	s := mustStart(t, testConfig(t))
+	must := func(op, body string) {
+		t.Helper()
+		if status, out := call(t, s, op, body); status != 200 {
+			t.Fatalf("%s: %d %s", op, status, out)
+		}
+	}
+	must("CreateStream", `{"StreamName":"s","ShardCount":1}`)
+	must("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"AAAA"}`)
+	const stream = `account="000000000000",region="us-east-1",stream="s"} `
+	const shard = `account="000000000000",region="us-east-1",shard="shardId-000000000000",stream="s"} `
+	has := func(want bool, series ...string) {
+		t.Helper()
+		_, body := send(t, "GET", s.Addresses().HTTP+"/metrics", "")
+		for _, line := range series {
+			if strings.Contains(body, line) != want {
+				t.Errorf("%v that metrics have %s", !want, line)
+			}
+		}
+	}
+	has(true, "thalweg_stream_incoming_bytes_total{"+stream+"4", "thalweg_stream_incoming_records_total{"+stream+"1",
+		"thalweg_stream_outgoing_records_total{"+stream+"0", "thalweg_stream_write_throttled_records_total{"+stream+"0")
+	has(false, "thalweg_shard_")
+	must("EnableEnhancedMonitoring", `{"StreamName":"s","ShardLevelMetrics":["IncomingBytes","IteratorAgeMilliseconds"]}`)
+	has(true, "thalweg_shard_incoming_bytes_total{"+shard+"4", "thalweg_shard_iterator_age_milliseconds{"+shard+"0")
+	has(false, "thalweg_shard_incoming_records_total{", "thalweg_shard_outgoing")
+	must("DeleteStream", `{"StreamName":"s"}`)
+	has(false, "thalweg_shard_", "thalweg_stream_")
+}
+
 func TestTestAids(t *testing.T) {
 	c := testConfig(t)
 	s := mustStart(t, c)

@@ -190,6 +190,7 @@ func startStreams(_ context.Context, s *Server) error {
 		return err
 	}
 	s.group.Go("streams", s.streams.Run)
+	s.streamMetrics()
 	return nil
 }
 

@@ -73,11 +73,24 @@ func (d *Door) warmShape(r *catalog.Resource) *model.WarmThroughputObject {
 }
 
 func monitoringShape(r *catalog.Resource) []model.EnhancedMetrics {
-	metrics := make([]model.MetricsName, len(r.Stream.ShardMetrics))
+	return []model.EnhancedMetrics{{ShardLevelMetrics: metricShapes(r)}}
+}
+
+// metricShapes are the shard-level metrics of r that are on.
+func metricShapes(r *catalog.Resource) []model.MetricsName {
+	out := make([]model.MetricsName, len(r.Stream.ShardMetrics))
 	for i, m := range r.Stream.ShardMetrics {
-		metrics[i] = model.MetricsName(m)
+		out[i] = model.MetricsName(m)
 	}
-	return []model.EnhancedMetrics{{ShardLevelMetrics: metrics}}
+	return out
+}
+
+func metricNames(metrics []model.MetricsName) []string {
+	out := make([]string, len(metrics))
+	for i, m := range metrics {
+		out[i] = string(m)
+	}
+	return out
 }
 
 // encryptionShape is the encryption of a stream: NONE, or KMS and its key.

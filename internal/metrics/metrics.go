@@ -4,7 +4,9 @@
 //
 // Names begin with thalweg_ and end in their unit. Labels have few values:
 // services, operations and error codes come from tables, never from a request's
-// text. Only thalweg_published_* have what clients name, and are bounded. Recording takes no lock on the path of a request beyond the first of its
+// text. Those of [Registry.Families] are names of what exists; only
+// thalweg_published_* have what clients name, and are bounded. Recording takes no
+// lock on the path of a request beyond the first of its
 // kind.
 package metrics
 
@@ -103,6 +105,51 @@ func (r *Registry) Counter(name, help string, read func() float64) {
 // are told apart by labels. It must be called once for a name and its labels.
 func (r *Registry) CounterBy(name, help string, labels map[string]string, read func() float64) {
 	r.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thalweg_" + name, Help: help, ConstLabels: labels}, read))
+}
+
+// Family is a metric with a series for each of some things that come and go.
+type Family struct {
+	// Name is without the thalweg_ prefix.
+	Name, Help string
+	Labels     []string
+	// Gauge is for a value that also falls.
+	Gauge bool
+}
+
+// families reads series when the metrics are read.
+type families struct {
+	descs []*prometheus.Desc
+	types []prometheus.ValueType
+	read  func(emit func(family int, value float64, labels ...string))
+}
+
+// Families adds metrics whose series are told by read when the metrics are: emit
+// takes the family's index in list. It must be called once for a name.
+func (r *Registry) Families(list []Family, read func(emit func(family int, value float64, labels ...string))) {
+	c := &families{read: read}
+	for _, f := range list {
+		kind := prometheus.CounterValue
+		if f.Gauge {
+			kind = prometheus.GaugeValue
+		}
+		c.descs = append(c.descs, prometheus.NewDesc("thalweg_"+f.Name, f.Help, f.Labels, nil))
+		c.types = append(c.types, kind)
+	}
+	r.reg.MustRegister(c)
+}
+
+// Describe implements prometheus.Collector.
+func (c *families) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *families) Collect(out chan<- prometheus.Metric) {
+	c.read(func(family int, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.descs[family], c.types[family], value, labels...)
+	})
 }
 
 // Handler answers GET /metrics.

@@ -52,6 +52,33 @@ func TestScrape(t *testing.T) {
 	}
 }
 
+func TestFamilies(t *testing.T) {
+	r := New("v1")
+	streams := map[string]float64{"a": 1, "b": 2}
+	r.Families([]Family{
+		{Name: "stream_records_total", Help: "Records.", Labels: []string{"stream"}},
+		{Name: "stream_age_seconds", Help: "Age.", Labels: []string{"stream"}, Gauge: true},
+	}, func(emit func(int, float64, ...string)) {
+		for name, v := range streams {
+			emit(0, v, name)
+			emit(1, 10*v, name)
+		}
+	})
+	got := scrape(t, r)
+	for _, want := range []string{
+		"# TYPE thalweg_stream_records_total counter", "# TYPE thalweg_stream_age_seconds gauge",
+		`thalweg_stream_records_total{stream="a"} 1`, `thalweg_stream_age_seconds{stream="b"} 20`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no line %q", want)
+		}
+	}
+	delete(streams, "a")
+	if strings.Contains(scrape(t, r), `stream="a"`) {
+		t.Error("what is gone is still there")
+	}
+}
+
 func TestObserveAllocatesNothing(t *testing.T) {
 	r := New("v1")
 	r.Observe("kinesis", "PutRecord", "", 1, 1, 1)

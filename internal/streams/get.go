@@ -57,6 +57,7 @@ type Page struct {
 	each      int   // bytes that a record takes beside its key and data
 	chunk     int   // bytes to read at a time
 	shown     int
+	bytes     int  // of keys and data shown
 	metered   bool // what is shown counts against the shard's rate
 
 	batches log.Batches
@@ -89,9 +90,10 @@ func (s *Service) get(pos Position, limit, room, each, chunk int) (*Page, error)
 	p := s.pages.Get().(*Page)
 	p.pos, p.created, p.horizon, p.closed = pos, sh.Created, s.Horizon(pos.Stream), !sh.Open()
 	p.partition = log.PartitionID{Stream: pos.Stream.Stream.Number, Generation: pos.Generation, Index: uint32(pos.Shard)}
-	p.left, p.room, p.each, p.chunk = limit, room, each, chunk
+	p.left, p.room, p.each, p.chunk, p.bytes = limit, room, each, chunk, 0
 	p.shown, p.inBatch, p.drained, p.passed, p.stable, p.err = 0, false, false, 0, 0, nil
 	if err := p.fetch(); err != nil {
+		p.err = err
 		p.Close()
 		return nil, s.logError(pos.Stream, pos.Shard, err)
 	}
@@ -238,6 +240,7 @@ func (p *Page) show(r *batch.Record) bool {
 	p.room = max(0, p.room-size)
 	p.left--
 	p.shown++
+	p.bytes += size - p.each
 	p.pos.Offset = r.Offset + 1
 	p.passed = p.arrival
 	p.rec = Record{
@@ -307,6 +310,11 @@ func (p *Page) Close() {
 	if p.metered {
 		p.svc.throttle.got(p.partition, int64(MaxGetBytes-p.room))
 		p.metered = false
+	}
+	if p.err == nil {
+		m := p.svc.meters.of(p.partition.Stream, p.pos.Shard)
+		m.out(p.shown, int64(p.bytes))
+		m.shard.IteratorAge.Store(p.MillisBehindLatest())
 	}
 	p.batches.Release()
 	if p.unpack != nil {

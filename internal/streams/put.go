@@ -46,8 +46,8 @@ type group struct {
 	shard   *openShard
 	at      int // its position in route.open
 	builder batch.Builder
-	// bytes of data and keys, and those of them for the lower half of the shard's
-	// range, where the shard counts its load.
+	// bytes of data and keys, and, where the shard counts its load, those of them
+	// for the lower half of its range.
 	bytes, low int64
 }
 
@@ -126,11 +126,10 @@ func (p *Put) add(r batch.Record, explicit []byte, size int) (place, []byte, err
 		g = p.addGroup(at)
 	}
 	gr := &p.groups[g-1]
-	if sh := gr.shard; sh.load != nil {
-		bytes := int64(len(r.Key) + size)
-		if gr.bytes += bytes; h.Compare(sh.middle) < 0 {
-			gr.low += bytes
-		}
+	bytes := int64(len(r.Key) + size)
+	gr.bytes += bytes
+	if sh := gr.shard; sh.load != nil && h.Compare(sh.middle) < 0 {
+		gr.low += bytes
 	}
 	r.Headers = p.headers
 	return place{group: g - 1, index: int32(gr.builder.Count()), size: int32(len(r.Key) + size)}, gr.builder.Reserve(r, size), nil
@@ -188,6 +187,15 @@ func (p *Put) append(first int) {
 	}
 	p.svc.log.Append(log.Request{Entries: p.entries}, p.onAck)
 	<-p.acked
+	for i := first; i < len(p.groups); i++ {
+		g := &p.groups[i]
+		switch err := p.results[i].Err; {
+		case err == nil:
+			g.shard.meter.in(g.builder.Count(), g.bytes)
+		case errs.KindOf(err) == errs.Throttled:
+			g.shard.meter.writeThrottled(g.builder.Count())
+		}
+	}
 }
 
 // reroute adds the records again that closed shards refused, of the groups from

@@ -153,6 +153,7 @@ func (p *Put) admit() {
 		over[by.limit]++
 		if p.route.limits == limits.AWS {
 			p.refuse(i, by.err)
+			sh.meter.writeThrottled(1)
 		}
 	}
 	for limit, n := range over {
@@ -169,6 +170,7 @@ func (s *Service) GetRecords(pos Position, limit int) (*Page, error) {
 	if mode.On() {
 		var err error
 		if within, err = s.admitShard(mode, pos.Stream, pos.Shard, (*shardUse).get); err != nil {
+			s.meters.of(pos.Stream.Stream.Number, pos.Shard).readThrottled()
 			return nil, err
 		}
 	}

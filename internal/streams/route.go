@@ -26,6 +26,7 @@ type openShard struct {
 	last      ids.Hash
 	middle    ids.Hash
 	load      *load // of an on-demand stream's shard; else nil
+	meter     meter
 }
 
 // routeOf returns the route of a stream as r describes it.
@@ -42,6 +43,10 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 		return rt
 	}
 	fresh := newRoute(r, rt, s.Limits(r))
+	s.meters.keep(r)
+	for i := range fresh.open {
+		fresh.open[i].meter = s.meters.of(r.Stream.Number, fresh.open[i].number)
+	}
 	if rt == nil || rt.res.Version < r.Version {
 		s.routes[r.Stream.Number] = fresh
 	}
@@ -49,6 +54,7 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 }
 
 func (s *Service) forgetRoute(number uint64) {
+	s.meters.forget(number)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.routes, number)

@@ -73,6 +73,7 @@ type Service struct {
 	fan        *fanout
 	throttle   *throttle
 	seal       *sealer
+	meters     meters
 	keys       Keys
 	wake       chan struct{} // something changed that may be due earlier
 
@@ -90,7 +91,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota, keys: o.Keys,
 		memory: o.Memory, throttle: newThrottle(o.Limits, o.Clock, o.Logger), fan: newFanout(o.Memory),
-		wake: make(chan struct{}, 1), routes: map[uint64]*route{},
+		wake: make(chan struct{}, 1), routes: map[uint64]*route{}, meters: meters{streams: map[uint64]*streamMeters{}},
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
 		s.hold(len(r.Stream.Shards) + s.ConsumerCount(r))
