@@ -12,12 +12,12 @@ import (
 // DescribeLimits
 //
 // Tells the caller's account what it uses of its quotas in the region: open
-// shards, on-demand streams.
+// shards, on-demand streams, channels.
 //
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeLimits.html
 //
 // Status: done
-// Deviation: ChannelCount and ChannelCountLimit are absent while channels are not implemented
+// Deviation: ChannelCountLimit is 0 while channels are not implemented
 func (d *Door) DescribeLimits(ctx context.Context, _ *model.DescribeLimitsInput) (*model.DescribeLimitsOutput, error) {
 	u := d.streams.Usage(scopeOf(awsapi.CallerFrom(ctx)))
 	return &model.DescribeLimitsOutput{
@@ -25,5 +25,7 @@ func (d *Door) DescribeLimits(ctx context.Context, _ *model.DescribeLimitsInput)
 		OpenShardCount:           opt.Of(int32(u.OpenShards)),
 		OnDemandStreamCount:      opt.Of(int32(u.OnDemandStreams)),
 		OnDemandStreamCountLimit: opt.Of(int32(streams.OnDemandStreams)),
+		ChannelCount:             opt.Of(int32(0)),
+		ChannelCountLimit:        opt.Of(int32(0)),
 	}, nil
 }
