@@ -100,5 +100,27 @@ func (s *Service) checkWarm(account *catalog.Resource, mode catalog.StreamMode, 
 	return nil
 }
 
+// SetWarm sets how much an on-demand stream takes at once, in MiB/s, and gives it
+// as many shards as that takes: more, or fewer down to OnDemandShards. It returns
+// the stream as it is then. Errors: NotFound, InUse, LimitExceeded; Invalid for a
+// warm throughput that the stream cannot have.
+func (s *Service) SetWarm(ctx context.Context, scope catalog.Scope, name string, mibps int) (*catalog.Resource, error) {
+	var out *catalog.Resource
+	err := s.redraw(ctx, scope, name, func(tx *catalog.Tx, d *redraw) error {
+		if err := s.checkWarm(tx.Get(accountKey(scope)), d.r.Stream.Mode, mibps); err != nil {
+			return err
+		}
+		out = d.r
+		if d.r.Stream.WarmMiBps != mibps {
+			d.r.Stream.WarmMiBps, d.put = mibps, true
+		}
+		if n := warmShards(mibps); n != OpenShards(d.r) {
+			d.uniform(n)
+		}
+		return nil
+	})
+	return out, err
+}
+
 // warmShards is how many shards an on-demand stream has that takes mibps at once.
 func warmShards(mibps int) int { return min(max(OnDemandShards, mibps), MaxWarmMiBps) }
