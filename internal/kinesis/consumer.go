@@ -1,10 +1,12 @@
 package kinesis
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
 	"thalweg/internal/arn"
+	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/kinesis"
 	"thalweg/internal/catalog"
 	"thalweg/internal/opt"
@@ -64,6 +66,25 @@ func resolveConsumer(consumerARN, streamARN, name opt.V[string]) (streams.Consum
 			" do not name the same consumer.")
 	}
 	return id, nil
+}
+
+// consumer returns the consumer that a request names. One that is named by its
+// stream is asked about by its own ARN too: a consumer's policy is its own.
+func (d *Door) consumer(ctx context.Context, consumerARN, streamARN, name opt.V[string]) (streams.ConsumerID, *catalog.Resource, error) {
+	id, err := resolveConsumer(consumerARN, streamARN, name)
+	if err != nil {
+		return id, nil, err
+	}
+	r, err := d.streams.Consumer(id)
+	if err != nil {
+		return id, nil, wireError(err)
+	}
+	if !consumerARN.Set {
+		if err := awsapi.Authorize(ctx, r.ARN); err != nil {
+			return id, nil, err
+		}
+	}
+	return id, r, nil
 }
 
 func (d *Door) consumerShape(r *catalog.Resource) model.Consumer {

@@ -18,7 +18,7 @@ import (
 // Status: done
 // Deviation: a consumer is gone at once instead of after seconds in DELETING
 func (d *Door) DeregisterStreamConsumer(ctx context.Context, in *model.DeregisterStreamConsumerInput) (*model.DeregisterStreamConsumerOutput, error) {
-	id, err := resolveConsumer(in.ConsumerARN, in.StreamARN, in.ConsumerName)
+	id, _, err := d.consumer(ctx, in.ConsumerARN, in.StreamARN, in.ConsumerName)
 	if err != nil {
 		return nil, err
 	}

@@ -18,14 +18,10 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamConsumer.html
 //
 // Status: done
-func (d *Door) DescribeStreamConsumer(_ context.Context, in *model.DescribeStreamConsumerInput) (*model.DescribeStreamConsumerOutput, error) {
-	id, err := resolveConsumer(in.ConsumerARN, in.StreamARN, in.ConsumerName)
+func (d *Door) DescribeStreamConsumer(ctx context.Context, in *model.DescribeStreamConsumerInput) (*model.DescribeStreamConsumerOutput, error) {
+	_, r, err := d.consumer(ctx, in.ConsumerARN, in.StreamARN, in.ConsumerName)
 	if err != nil {
 		return nil, err
-	}
-	r, err := d.streams.Consumer(id)
-	if err != nil {
-		return nil, wireError(err)
 	}
 	c := d.consumerShape(r)
 	streamARN, _, _ := strings.Cut(r.ARN, "/consumer/")

@@ -14,21 +14,10 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForResource.html
 //
 // Status: partial: streams and consumers, until there are channels to tag
-func (d *Door) ListTagsForResource(_ context.Context, in *model.ListTagsForResourceInput) (*model.ListTagsForResourceOutput, error) {
-	if id, ok := parseConsumerARN(in.ResourceARN.V); ok {
-		r, err := d.streams.Consumer(id)
-		if err != nil {
-			return nil, wireError(err)
-		}
-		return &model.ListTagsForResourceOutput{Tags: tagShapes(r.Tags, "")}, nil
-	}
-	a, err := parseStreamARN(in.ResourceARN.V)
+func (d *Door) ListTagsForResource(ctx context.Context, in *model.ListTagsForResourceInput) (*model.ListTagsForResourceOutput, error) {
+	r, err := d.resource(ctx, in.ResourceARN)
 	if err != nil {
 		return nil, err
-	}
-	r, err := d.streams.Lookup(a.scope, a.name)
-	if err != nil {
-		return nil, wireError(err)
 	}
 	return &model.ListTagsForResourceOutput{Tags: tagShapes(r.Tags, "")}, nil
 }

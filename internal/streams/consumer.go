@@ -161,7 +161,10 @@ func (s *Service) ConsumerCount(r *catalog.Resource) int {
 // TagConsumer adds tags to a consumer or replaces their values. Errors: NotFound,
 // Invalid.
 func (s *Service) TagConsumer(ctx context.Context, id ConsumerID, tags map[string]string) error {
-	return s.changeConsumer(ctx, id, "add tags to", tagTexts(tags), func(r *catalog.Resource) error {
+	if err := checkTags("add tags to", id.owner(), tagTexts(tags)); err != nil {
+		return err
+	}
+	return s.changeConsumer(ctx, id, func(r *catalog.Resource) error {
 		if r.Tags == nil {
 			r.Tags = make(map[string]string, len(tags))
 		}
@@ -176,7 +179,10 @@ func (s *Service) TagConsumer(ctx context.Context, id ConsumerID, tags map[strin
 // UntagConsumer removes tags from a consumer; those it has not are no error.
 // Errors: NotFound, Invalid.
 func (s *Service) UntagConsumer(ctx context.Context, id ConsumerID, keys []string) error {
-	return s.changeConsumer(ctx, id, "remove tags from", keys, func(r *catalog.Resource) error {
+	if err := checkTags("remove tags from", id.owner(), keys); err != nil {
+		return err
+	}
+	return s.changeConsumer(ctx, id, func(r *catalog.Resource) error {
 		for _, k := range keys {
 			delete(r.Tags, k)
 		}
@@ -185,10 +191,7 @@ func (s *Service) UntagConsumer(ctx context.Context, id ConsumerID, keys []strin
 }
 
 // changeConsumer puts a copy of a consumer that fn has altered.
-func (s *Service) changeConsumer(ctx context.Context, id ConsumerID, verb string, texts []string, fn func(*catalog.Resource) error) error {
-	if err := checkTags(verb, id.owner(), texts); err != nil {
-		return err
-	}
+func (s *Service) changeConsumer(ctx context.Context, id ConsumerID, fn func(*catalog.Resource) error) error {
 	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		r, err := s.Consumer(id)
 		if err != nil {

@@ -48,7 +48,7 @@ var services = []service{
 		Hosts: []string{"kinesis", "data-kinesis", "control-kinesis"}, MaxBodyMiB: 16,
 		Refusal: "InvalidArgumentException", Throttled: "ProvisionedThroughputExceededException", Invalid: "ValidationException",
 		Resources: []resource{
-			{Member: "StreamARN"}, {Member: "ConsumerARN"}, {Member: "ResourceARN"}, {Member: "ChannelARN"}, {Member: "QueueARN"},
+			{Member: "ConsumerARN"}, {Member: "StreamARN"}, {Member: "ResourceARN"}, {Member: "ChannelARN"}, {Member: "QueueARN"},
 			{Member: "StreamName", Prefix: "stream/"},
 		},
 	},

@@ -122,7 +122,54 @@ func TestSecureTransport(t *testing.T) {
 	}
 }
 
-// shared is a stream of one account and its users.
+// TestConsumerPolicy shares a consumer with another account. A stream's policy does
+// not speak for it, whichever way it is named.
+func TestConsumerPolicy(t *testing.T) {
+	server := harness.ForTest(t, harness.Options{})
+	owner := sdk.Client(server.URL(), sdk.NoRetry)
+	if _, err := sdk.CreateStream(t.Context(), owner, "shared", 1); err != nil {
+		t.Fatal(err)
+	}
+	streamARN := "arn:aws:kinesis:" + sdk.Region + ":" + sdk.AccessKey + ":stream/shared"
+	made, err := owner.RegisterStreamConsumer(t.Context(), &kinesis.RegisterStreamConsumerInput{StreamARN: &streamARN, ConsumerName: aws.String("c")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sdk.Client(server.URL(), sdk.NoRetry, sdk.As(guest, "test"))
+	stream := shared{t: t, owner: owner, guest: other, arn: streamARN}
+	consumer := shared{t: t, owner: owner, guest: other, arn: *made.Consumer.ConsumerARN}
+	subscribe := func() error {
+		_, err := other.SubscribeToShard(t.Context(), &kinesis.SubscribeToShardInput{ConsumerARN: &consumer.arn, DryRun: aws.Bool(true),
+			ShardId: aws.String("shardId-000000000000"), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeLatest}})
+		return err
+	}
+	byName := func() error {
+		_, err := other.DescribeStreamConsumer(t.Context(), &kinesis.DescribeStreamConsumerInput{StreamARN: &streamARN, ConsumerName: aws.String("c")})
+		return err
+	}
+	const refused, allowed = "AccessDeniedException", "DryRunOperationException"
+	for _, step := range []struct {
+		name               string
+		do                 func()
+		subscribed, byName string
+	}{
+		{"no policy", func() {}, refused, refused},
+		{"the stream's", func() { stream.attach("Allow", guest, "kinesis:*") }, refused, refused},
+		{"both", func() { consumer.attach("Allow", guest, "kinesis:*") }, allowed, ""},
+		{"the consumer's", func() { stream.attach("Deny", guest, "kinesis:*") }, allowed, refused},
+		{"a deny", func() { consumer.attach("Deny", "*", "kinesis:*") }, refused, refused},
+	} {
+		step.do()
+		if err := subscribe(); codeOf(err) != step.subscribed {
+			t.Errorf("%s: subscribe: got %v, want %q", step.name, err, step.subscribed)
+		}
+		if err := byName(); codeOf(err) != step.byName {
+			t.Errorf("%s: describe by name: got %v, want %q", step.name, err, step.byName)
+		}
+	}
+}
+
+// shared is a stream of one account, or a consumer, and its users.
 type shared struct {
 	t            *testing.T
 	owner, guest *kinesis.Client

@@ -550,11 +550,11 @@ func (x *DeleteStreamInput) Resource(c awsapi.Caller) string {
 
 // Resource returns the ARN that the input names, or "*".
 func (x *DeregisterStreamConsumerInput) Resource(c awsapi.Caller) string {
-	if x.StreamARN.Set {
-		return x.StreamARN.V
-	}
 	if x.ConsumerARN.Set {
 		return x.ConsumerARN.V
+	}
+	if x.StreamARN.Set {
+		return x.StreamARN.V
 	}
 	return "*"
 }
@@ -598,11 +598,11 @@ func (x *DescribeStreamInput) Resource(c awsapi.Caller) string {
 
 // Resource returns the ARN that the input names, or "*".
 func (x *DescribeStreamConsumerInput) Resource(c awsapi.Caller) string {
-	if x.StreamARN.Set {
-		return x.StreamARN.V
-	}
 	if x.ConsumerARN.Set {
 		return x.ConsumerARN.V
+	}
+	if x.StreamARN.Set {
+		return x.StreamARN.V
 	}
 	return "*"
 }
