@@ -85,7 +85,7 @@ func TestKeystoreOfTheData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := disk.Verify(vfs.OS{}, c.Data, keys); err != nil || !r.OK() || r.Sealed != 1 || r.Opened != 1 {
+	if r, err := disk.Verify(vfs.OS{}, c.Data, keys); err != nil || !r.OK() || r.Encrypted != 1 || r.Decrypted != 1 {
 		t.Errorf("verify: %+v, %v", r, err)
 	}
 	restored := c

@@ -51,8 +51,8 @@ type verifyResult struct {
 	Partitions int      `json:"partitions"`
 	Files      int      `json:"files"`
 	Frames     int64    `json:"frames"`
-	Sealed     int64    `json:"encrypted_frames"`
-	Opened     int64    `json:"decrypted_frames"`
+	Encrypted  int64    `json:"encrypted_frames"`
+	Decrypted  int64    `json:"decrypted_frames"`
 	Bytes      int64    `json:"bytes"`
 	Cuts       []string `json:"torn_ends"`
 	Damage     []string `json:"damage"`
@@ -87,7 +87,7 @@ next start drops it.`,
 			return err
 		}
 		r := verifyResult{Dir: dir, OK: report.OK(), Clean: report.Clean, Format: report.Version, Partitions: report.Partitions,
-			Files: report.Files, Frames: report.Frames, Bytes: report.Bytes, Sealed: report.Sealed, Opened: report.Opened, Cuts: []string{}, Damage: []string{}}
+			Files: report.Files, Frames: report.Frames, Bytes: report.Bytes, Encrypted: report.Encrypted, Decrypted: report.Decrypted, Cuts: []string{}, Damage: []string{}}
 		for _, cut := range report.Cuts {
 			r.Cuts = append(r.Cuts, cut.String())
 		}
@@ -97,10 +97,10 @@ next start drops it.`,
 		err = e.print(*out, r, func(w *tabwriter.Writer) {
 			row(w, fmt.Sprintf("read %s in %s of %s: %s", sizeText(r.Bytes), plural(int(r.Frames), "frame"), plural(r.Files, "file"), plural(r.Partitions, "partition")))
 			switch {
-			case r.Sealed > 0 && keys == nil:
-				row(w, fmt.Sprintf("encrypted: %s, not opened, as there is no keystore", plural(int(r.Sealed), "frame")))
-			case r.Sealed > 0:
-				row(w, fmt.Sprintf("encrypted: %s, of which the keystore's keys open %d", plural(int(r.Sealed), "frame"), r.Opened))
+			case r.Encrypted > 0 && keys == nil:
+				row(w, fmt.Sprintf("encrypted: %s, not opened, as there is no keystore", plural(int(r.Encrypted), "frame")))
+			case r.Encrypted > 0:
+				row(w, fmt.Sprintf("encrypted: %s, of which the keystore's keys open %d", plural(int(r.Encrypted), "frame"), r.Decrypted))
 			}
 			for _, t := range r.Cuts {
 				row(w, "torn end, not acknowledged: "+t)

@@ -180,8 +180,8 @@ func (m *machine) verify() {
 		m.fail("verify: %v, %v", err, r.Damage)
 		return
 	}
-	if r.Opened != r.Sealed {
-		m.fail("verify: of %d encrypted frames %d open", r.Sealed, r.Opened)
+	if r.Decrypted != r.Encrypted {
+		m.fail("verify: of %d encrypted frames %d open", r.Encrypted, r.Decrypted)
 	}
 	m.searchDisk()
 }

@@ -98,7 +98,7 @@ func openFixture(t *testing.T, stored string, version int) {
 		t.Helper()
 		r, err := disk.Verify(vfs.OS{}, dir, o.Keys)
 		if err != nil || !r.OK() || len(r.Cuts) > 0 || r.Version != version || r.Partitions != partitions || r.Frames < fixtureBatches ||
-			r.Sealed != sealed || r.Opened != sealed {
+			r.Encrypted != sealed || r.Decrypted != sealed {
 			t.Fatalf("verify: %+v, %v", r, err)
 		}
 	}

@@ -101,7 +101,7 @@ func TestSealed(t *testing.T) {
 			}
 			closeLog(t, l)
 			r, err := disk.Verify(fsys, "/d", keys)
-			if err != nil || !r.OK() || r.Sealed != 60 || r.Opened != 60 || r.Version != disk.FormatVersion {
+			if err != nil || !r.OK() || r.Encrypted != 60 || r.Decrypted != 60 || r.Version != disk.FormatVersion {
 				t.Fatalf("verify: %+v, %v", r, err)
 			}
 			l = open(t, fsys, change)
@@ -152,7 +152,7 @@ func TestSealedWithoutKeys(t *testing.T) {
 		}
 		fsys = fsys.Kill()
 
-		if r, err := disk.Verify(fsys, "/d", nil); err != nil || !r.OK() || r.Sealed != 1 || r.Opened != 0 {
+		if r, err := disk.Verify(fsys, "/d", nil); err != nil || !r.OK() || r.Encrypted != 1 || r.Decrypted != 0 {
 			t.Errorf("verify without keys: %+v, %v", r, err)
 		}
 		r, err := disk.Verify(fsys, "/d", identity.NewKeystore())

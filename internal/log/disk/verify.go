@@ -27,8 +27,8 @@ type Report struct {
 	// Cuts are torn ends that the next open will drop: nothing acknowledged as
 	// durable is in them.
 	Cuts []Cut
-	// Sealed counts the encrypted frames, Opened those of them that were opened.
-	Sealed, Opened int64
+	// Encrypted counts the frames that are, Decrypted those of them that were opened.
+	Encrypted, Decrypted int64
 	// Damage is everything that does not check. Offsets that it names cannot be
 	// read.
 	Damage []Damage
@@ -101,13 +101,13 @@ func (v *verifier) open(f *frame, b []byte, d Damage) {
 	if f.keyID == 0 {
 		return
 	}
-	v.report.Sealed++
+	v.report.Encrypted++
 	if v.l.seal.keys == nil {
 		return
 	}
 	v.buf = append(v.buf[:0], b...)
 	if _, err := v.l.seal.open(v.buf, f.keyID); err == nil {
-		v.report.Opened++
+		v.report.Decrypted++
 		return
 	}
 	d.Reason = unopenedReason(f.keyID)
