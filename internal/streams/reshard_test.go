@@ -430,6 +430,32 @@ func TestReshardQuotas(t *testing.T) {
 	w.create("t", 5)
 }
 
+// The children of an encrypted stream's shards are under its key, for puts that
+// were on their way too.
+func TestReshardKeepsEncryption(t *testing.T) {
+	w := newWorld(t)
+	w.create("s", 1)
+	if err := w.encrypt("s", "key/a"); err != nil {
+		t.Fatal(err)
+	}
+	r := w.lookup("s")
+	p := w.svc.NewPut(r)
+	defer p.Release()
+	if _, err := p.Add([]byte("k"), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.svc.Scale(context.Background(), scope, "s", 2); err != nil {
+		t.Fatal(err)
+	}
+	p.Commit()
+	if at, err := p.Result(0); err != nil || at.Shard == 0 || !p.Encrypted() {
+		t.Errorf("%+v, %v, encrypted: %v", at, err, p.Encrypted())
+	}
+	if w.keyOf(w.lookup("s")) != r.Stream.DataKey {
+		t.Error("the key changed")
+	}
+}
+
 // A topic is redrawn by its own door only.
 func TestTopicIsNotRedrawn(t *testing.T) {
 	w := newWorld(t)

@@ -57,3 +57,16 @@ def test_a_stream_from_the_shell(aws, name):
     said = aws("describe-stream", "--stream-name", name, code=255)
     assert "ResourceNotFoundException" in said
     assert f"Stream {name} under account" in said
+
+
+def test_reshard_from_the_shell(aws, name):
+    aws("create-stream", "--stream-name", name, "--shard-count", "2")
+    assert aws("split-shard", "--stream-name", name, "--shard-to-split", "shardId-000000000000",
+               "--new-starting-hash-key", "5") is None
+    assert aws("merge-shards", "--stream-name", name, "--shard-to-merge", "shardId-000000000002",
+               "--adjacent-shard-to-merge", "shardId-000000000003") is None
+    scaled = aws("update-shard-count", "--stream-name", name, "--target-shard-count", "4", "--scaling-type", "UNIFORM_SCALING")
+    assert scaled["CurrentShardCount"] == 2
+    shards = aws("list-shards", "--stream-name", name, "--shard-filter", "Type=AT_LATEST")["Shards"]
+    assert len(shards) == 4 and all("ParentShardId" in s for s in shards)
+    aws("delete-stream", "--stream-name", name)

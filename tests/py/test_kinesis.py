@@ -369,6 +369,53 @@ def test_tags_of_a_resource(kinesis, stream):
     assert kinesis.list_tags_for_stream(StreamName=stream)["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
+def test_reshard(kinesis, name):
+    """Splits, merges and scales, and reads a key from parent to child."""
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig=WAIT)
+
+    def put(data):
+        return kinesis.put_record(StreamName=name, PartitionKey="k", Data=data)["ShardId"]
+
+    def open_shards():
+        return kinesis.list_shards(StreamName=name, ShardFilter={"Type": "AT_LATEST"})["Shards"]
+
+    assert put(b"0") == "shardId-000000000000"
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
+    low, high = open_shards()
+    assert (low["ParentShardId"], high["ParentShardId"]) == ("shardId-000000000000",) * 2
+    assert high["HashKeyRange"] == {"StartingHashKey": str(2**127), "EndingHashKey": str(2**128 - 1)}
+    put(b"1")
+    kinesis.merge_shards(StreamName=name, ShardToMerge=low["ShardId"], AdjacentShardToMerge=high["ShardId"])
+    put(b"2")
+    scaled = kinesis.update_shard_count(StreamName=name, TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    assert (scaled["CurrentShardCount"], scaled["TargetShardCount"]) == (1, 2)
+    put(b"3")
+    error = refusal(kinesis.split_shard, StreamName=name, ShardToSplit=low["ShardId"], NewStartingHashKey="5")
+    assert error["Code"] == "InvalidArgumentException"
+    assert "has already been merged or split" in error["Message"]
+
+    waiting, seen, numbers = ["shardId-000000000000"], [], []
+    while waiting:
+        shard = waiting.pop(0)
+        iterator = kinesis.get_shard_iterator(StreamName=name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+        page = kinesis.get_records(ShardIterator=iterator["ShardIterator"])
+        seen += [r["Data"] for r in page["Records"]]
+        numbers += [int(r["SequenceNumber"]) for r in page["Records"]]
+        assert ("NextShardIterator" in page) == ("ChildShards" not in page)
+        for child in page.get("ChildShards", []):
+            assert shard in child["ParentShards"]
+            if child["ShardId"] not in waiting:
+                waiting.append(child["ShardId"])
+    assert seen == [b"0", b"1", b"2", b"3"]
+    assert numbers == sorted(set(numbers))
+    arn = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
+    kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    error = refusal(kinesis.update_shard_count, StreamName=name, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+    assert error["Code"] == "ValidationException"
+    kinesis.delete_stream(StreamName=name)
+
+
 def test_encryption(kinesis, stream):
     """Records say how they are stored, whatever the stream is under when they are read."""
 
