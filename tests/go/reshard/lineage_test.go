@@ -73,7 +73,7 @@ func tiles(list []shard) (start, end *big.Int) {
 // checkLineage: the open shards tile the key space; every shard but the first
 // ones descends from closed ones, whose ranges are those of their children and
 // whose sequence numbers end below.
-func checkLineage(t *testing.T, list []types.Shard) {
+func checkLineage(t *testing.T, list []types.Shard, initial int) {
 	t.Helper()
 	byID := map[string]shard{}
 	children := map[string][]shard{}

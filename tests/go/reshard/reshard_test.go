@@ -237,7 +237,7 @@ func verdict(t *testing.T, client *kinesis.Client, path string) (ledger.Report, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkLineage(t, list)
+	checkLineage(t, list, initial)
 	all := map[string][]ledger.Read{}
 	var order []string
 	for _, s := range list {
