@@ -79,6 +79,15 @@ func TestDemand(t *testing.T) {
 	checkLineage(t, w.lookup("s").Stream.Shards, 4)
 }
 
+// A clock that is set back does not keep a stream from growing until it is back.
+func TestDemandAfterClockSetBack(t *testing.T) {
+	w := newWorld(t)
+	w.createOnDemand("s")
+	w.clock.Set(start.Add(-time.Hour))
+	w.expectOpen(w.demand("s", 0, 1, nil), 0, 1, 2, 3) // ten seconds from before
+	w.expectOpen(w.demand("s", 4*5400, 1, nil), 4, 5, 6, 7, 8, 9, 10, 11)
+}
+
 // Only the hot shard is split, if its load lies in both halves of its range, even
 // among many versions of the stream.
 func TestHotShard(t *testing.T) {

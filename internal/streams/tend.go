@@ -39,6 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 			next = min(next, s.tend(ctx, r, now))
 			onDemand = onDemand || r.Stream.Mode == catalog.OnDemand
 		}
+		measured = min(measured, now) // the clock may have been set back
 		if elapsed := time.Duration(now-measured) * time.Millisecond; elapsed >= demandEvery {
 			s.meetDemand(ctx, elapsed)
 			measured = now
