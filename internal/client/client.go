@@ -7,10 +7,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -73,10 +75,27 @@ func New(o Options) (*Client, error) {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: o.AccessKeyID, SecretAccessKey: o.SecretAccessKey, SessionToken: o.SessionToken}, nil
 		}),
-		HTTPClient: h,
+		HTTPClient: ownBody{h},
 		Retryer:    aws.NopRetryer{},
 	})
 	return &Client{Client: c, HTTP: h}, nil
+}
+
+// ownBody sends each request with a body that the SDK does not hold. The SDK
+// closes the one it gave as soon as the answer's header is there; when net/http
+// has not yet seen that body's end, it takes that for a failure and drops the
+// connection under the rest of the answer (aws-sdk-go-v2 issue 2737).
+type ownBody struct{ client *http.Client }
+
+// Do implements the SDK's HTTPClient.
+func (o ownBody) Do(r *http.Request) (*http.Response, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	own := r.Clone(r.Context())
+	own.Body = io.NopCloser(bytes.NewReader(data))
+	return o.client.Do(own)
 }
 
 // Close drops idle connections.
