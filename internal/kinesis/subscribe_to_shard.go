@@ -24,8 +24,9 @@ import (
 //
 // Errors: ResourceNotFound for consumer and shard; ResourceInUse; InvalidArgument
 // as for GetShardIterator; LimitExceeded when there is no memory for another
-// subscription; DryRunOperation. In the stream: ResourceNotFound when stream or
-// consumer are removed, ResourceInUse, InternalFailure.
+// subscription, and, where AWS's limits hold, beyond one call a second of the
+// consumer and shard; DryRunOperation. In the stream: ResourceNotFound when stream
+// or consumer are removed, ResourceInUse, InternalFailure.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html
 //
 // Status: done

@@ -235,7 +235,7 @@ func (s *Service) Subscribe(ctx context.Context, n NewSubscription) (*Subscripti
 	if err != nil || n.DryRun {
 		return nil, err
 	}
-	if err := s.AdmitSubscribe(r, sh.Number, c.ARN); err != nil {
+	if err := s.admitSubscribe(r, sh.Number, c.ARN); err != nil {
 		return nil, err
 	}
 	held, ok := s.fan.try(subscriptionBytes)

@@ -211,9 +211,9 @@ func (t *throttle) got(p log.PartitionID, size int64) {
 	t.shards.Do(p, now, func(u *shardUse) { u.got(now, size) })
 }
 
-// AdmitSubscribe draws one SubscribeToShard on the rate of a consumer and shard.
+// admitSubscribe draws one SubscribeToShard on the rate of a consumer and shard.
 // Errors: LimitExceeded, which is what SubscribeToShard knows.
-func (s *Service) AdmitSubscribe(r *catalog.Resource, shard ids.Shard, consumer string) error {
+func (s *Service) admitSubscribe(r *catalog.Resource, shard ids.Shard, consumer string) error {
 	mode := s.Limits(r)
 	if !mode.On() {
 		return nil
@@ -225,30 +225,30 @@ func (s *Service) AdmitSubscribe(r *catalog.Resource, shard ids.Shard, consumer 
 	return nil
 }
 
-// PacePush draws size bytes that were pushed to a consumer on its rate for the
+// pacePush draws size bytes that are pushed to a consumer on its rate for the
 // shard, and returns how long to wait before the next push.
-func (s *Service) PacePush(r *catalog.Resource, shard ids.Shard, consumer string, size int) (wait time.Duration) {
+func (s *Service) pacePush(r *catalog.Resource, to subscriber, size int) (wait time.Duration) {
 	mode := s.Limits(r)
 	if !mode.On() {
 		return 0
 	}
 	t := s.throttle
-	now, over := t.now(), false
-	key := callKey{scope: r.Scope, op: "push", name: consumer, shard: shard}
+	now, within := t.now(), false
+	key := callKey{scope: r.Scope, op: "push", name: to.consumer, shard: to.shard}
 	t.calls.Do(key, now, func(b *limits.Bucket) {
-		over = !b.Has(readBytesRate, now, int64(size))
-		if mode == limits.AWS || !over {
+		within = b.Has(readBytesRate, now, int64(size))
+		if within || mode == limits.AWS {
 			b.Spend(readBytesRate, now, int64(size))
 			wait = b.Owes(readBytesRate, now)
 		}
 	})
-	if over {
+	if mode == limits.AWS {
+		return wait // nothing is refused, so nothing is counted
+	}
+	if !within {
 		t.exceeded(mode, PushBytes, r.Account, r.Name, 1)
 	}
-	if mode == limits.Warn {
-		return 0
-	}
-	return wait
+	return 0
 }
 
 // CallRate is how often an operation that manages streams may be called.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"thalweg/internal/catalog"
 	"thalweg/internal/errs"
 	"thalweg/internal/limits"
@@ -30,6 +32,7 @@ func (w *world) tryPut(r *catalog.Resource, hash string, n, size int) (picture s
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		clear(dst)
 		copy(dst, fmt.Sprint(i))
 	}
 	p.Commit()
@@ -52,7 +55,21 @@ const (
 // TestLimits uses each limit up at once, and finds that it holds for one shard,
 // account, stream or consumer only, and comes back in its time.
 func TestLimits(t *testing.T) {
-	const consumer = "arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:1"
+	subscribe := func(consumer string) func(*world, *catalog.Resource) error {
+		return func(w *world, _ *catalog.Resource) error {
+			if _, err := w.svc.Consumer(streams.ConsumerID{Scope: scope, Stream: "s", Name: consumer}); err != nil {
+				w.consumer(consumer)
+			}
+			sub, err := w.trySubscribe(t.Context(), consumer, fromTip)
+			if err == nil {
+				sub.Close()
+			}
+			if errs.KindOf(err) == errs.InUse {
+				return nil // let through, and refused for another reason
+			}
+			return err
+		}
+	}
 	shardText := "Rate exceeded for shard shardId-000000000000 in stream s under account 000000000000."
 	put := func(size int) func(*world, *catalog.Resource) error {
 		return func(w *world, r *catalog.Resource) error { _, err := w.tryPut(r, first, 1, size); return err }
@@ -80,8 +97,7 @@ func TestLimits(t *testing.T) {
 			use:   func(w *world, r *catalog.Resource) error { return w.svc.AdmitIterator(r, 0) },
 			other: func(w *world, r *catalog.Resource) error { return w.svc.AdmitIterator(r, 1) }},
 		{limit: streams.SubscribeCalls, times: 1, again: time.Second, kind: errs.LimitExceeded, text: shardText,
-			use:   func(w *world, r *catalog.Resource) error { return w.svc.AdmitSubscribe(r, 0, consumer) },
-			other: func(w *world, r *catalog.Resource) error { return w.svc.AdmitSubscribe(r, 0, consumer+"2") }},
+			use: subscribe("c"), other: subscribe("d")},
 		{limit: streams.ManageCalls, times: 10, again: time.Second / 10, kind: errs.LimitExceeded,
 			text: "Rate exceeded for stream s under account 000000000000.",
 			use:  call("s", "DescribeStream", streams.CallRate{PerSecond: 10}), other: call("s", "DescribeStreamSummary", streams.CallRate{PerSecond: 10})},
@@ -165,6 +181,7 @@ func TestLimitsRefusePartOfACall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		clear(dst)
 		copy(dst, fmt.Sprint(i))
 	}
 	p.Commit()
@@ -292,22 +309,57 @@ func TestLimitsBarReads(t *testing.T) {
 	}
 }
 
-func TestPacePush(t *testing.T) {
-	w := newWorld(t, limited(limits.AWS))
-	r := w.create("s", 1)
-	push := func(consumer string, size int) time.Duration { return w.svc.PacePush(r, 0, consumer, size) }
-	for i, step := range []struct {
-		consumer string
-		size     int
-		wait     time.Duration
-	}{{"a", 2 * mib, 0}, {"a", mib, time.Second / 2}, {"a", mib, time.Second}, {"b", 2 * mib, 0}} {
-		if got := push(step.consumer, step.size); got != step.wait {
-			t.Errorf("push %d: wait %v, want %v", i, got, step.wait)
+// Pushes keep to 2 MiB a second for each consumer, after a burst of as much: the
+// subscription waits, and nothing is refused.
+func TestLimitsPacePushes(t *testing.T) {
+	const size = 200 << 10 // each is an event: two do not fit into one
+	prepare := func(mode string) *world {
+		w := newWorld(t)
+		r := w.create("s", 1)
+		w.consumer("c")
+		for range 20 {
+			if got, err := w.tryPut(r, first, 1, size); got != "+" {
+				t.Fatal(got, err)
+			}
+		}
+		if err := w.svc.Tag(t.Context(), scope, "s", map[string]string{streams.LimitsTag: mode}); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	w := prepare("warn")
+	sub := w.subscribe("c", fromStart)
+	for range 20 {
+		next(t, sub)
+	}
+	sub.Close()
+	if refused, passed := w.svc.Exceeded(streams.PushBytes); refused != 0 || passed != 10 {
+		t.Errorf("warn: %d refused, %d passed, of 20 pushes 10 fit", refused, passed)
+	}
+
+	w = prepare("aws")
+	sub = w.subscribe("c", fromStart)
+	defer sub.Close()
+	for range 11 { // the last of them is owed in part
+		next(t, sub)
+	}
+	for _, owed := range []time.Duration{152, 200, 200} { // KiB, which takes:
+		owed = owed * time.Second / 2048
+		pushed := later(func() event { return next(t, sub) })
+		w.clock.AwaitTimers(1)
+		w.clock.Advance(owed - time.Millisecond)
+		select {
+		case <-pushed:
+			t.Errorf("pushed before %v were over", owed)
+		default:
+		}
+		w.clock.Advance(time.Millisecond)
+		if e := <-pushed; len(e.records) != 1 {
+			t.Errorf("%d records", len(e.records))
 		}
 	}
-	w.clock.Advance(2 * time.Second)
-	if got := push("a", 2*mib); got != 0 {
-		t.Errorf("after two seconds: wait %v", got)
+	if refused, _ := w.svc.Exceeded(streams.PushBytes); refused != 0 {
+		t.Errorf("%d refused", refused)
 	}
 }
 
@@ -325,13 +377,7 @@ func TestLimitsWarn(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if wait := w.svc.PacePush(r, 0, "c", 3*mib); wait != 0 {
-		t.Errorf("a push waits %v", wait)
-	}
-	if wait := w.svc.PacePush(r, 0, "c", 1); wait != 0 {
-		t.Errorf("a push waits %v", wait)
-	}
-	want := map[streams.Limit]int64{streams.WriteBytes: 8, streams.ReadBytes: 5, streams.PushBytes: 1}
+	want := map[streams.Limit]int64{streams.WriteBytes: 8, streams.ReadBytes: 5}
 	for l := range streams.LimitCount {
 		if refused, passed := w.svc.Exceeded(l); refused != 0 || passed != want[l] {
 			t.Errorf("%v: %d refused, %d passed, want %d passed", l, refused, passed, want[l])
@@ -344,7 +390,7 @@ func TestLimitsWarn(t *testing.T) {
 	for range 6 {
 		_ = w.tryGet(r, 1)
 	}
-	if n := strings.Count(told.String(), "\n"); n != 2 || !strings.Contains(told.String(), "limit=read_calls account=000000000000 stream=s times_since_last_told=7") {
+	if n := strings.Count(told.String(), "\n"); n != 2 || !strings.Contains(told.String(), "limit=read_calls account=000000000000 stream=s times_since_last_told=6") {
 		t.Errorf("told %d times:\n%s", n, told.String())
 	}
 }
@@ -392,4 +438,68 @@ func TestAdmitWrite(t *testing.T) {
 	if got, _ := w.tryPut(r, first, 500, 10); got != strings.Repeat("+", 400)+strings.Repeat("-", 100) {
 		t.Errorf("400 of 500 were left: %s", got)
 	}
+}
+
+// Whatever is refused, whatever is split meanwhile: each record that was answered
+// as stored is in its shard, at its number, in order, and no other is.
+func TestRefusedAgainstModel(outer *testing.T) {
+	rapid.Check(outer, func(t *rapid.T) {
+		w := makeWorld(outer, limited(limits.AWS))
+		defer w.log.Close(context.Background())
+		mode := rapid.SampledFrom([]catalog.StreamMode{catalog.Provisioned, catalog.OnDemand}).Draw(t, "mode")
+		n := streams.NewStream{Scope: scope, Name: "s", Mode: mode, Shards: 3, AutoDistribution: mode == catalog.OnDemand && rapid.Bool().Draw(t, "auto")}
+		if err := w.svc.Create(context.Background(), n); err != nil {
+			t.Fatal(err)
+		}
+		stored := map[int][]string{} // by shard
+		for call := range rapid.IntRange(1, 4).Draw(t, "calls") {
+			p := w.svc.NewPut(w.lookup("s"))
+			count := rapid.IntRange(1, 40).Draw(t, "records")
+			made := map[int]bool{}
+			for i := range count {
+				dst, err := p.Add([]byte(fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "key"))), nil, rapid.SampledFrom([]int{8, 100_000, 600_000}).Draw(t, "size"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				clear(dst)
+				copy(dst, fmt.Sprintf("%d.%d", call, i))
+			}
+			for i := range count {
+				if made[i] = rapid.IntRange(0, 5).Draw(t, "fault") == 0; made[i] {
+					p.Fail(i, errs.Internal)
+				}
+			}
+			if mode == catalog.Provisioned && rapid.Bool().Draw(t, "split") {
+				open := w.lookup("s").Stream.Shards
+				if sh := open[len(open)-1]; sh.Open() {
+					_ = w.svc.Split(context.Background(), scope, "s", sh.Number.String(), sh.Range.Middle().String())
+				}
+			}
+			p.Commit()
+			for i := range count {
+				at, err := p.Result(i)
+				kind := errs.KindOf(err)
+				switch {
+				case err == nil && !made[i]:
+					stored[int(at.Shard)] = append(stored[int(at.Shard)], at.Sequence.String()+" "+fmt.Sprintf("%d.%d", call, i))
+				case made[i] && kind == errs.Internal, !made[i] && kind == errs.Throttled:
+				default:
+					t.Fatalf("record %d of call %d: %v, made to fail %v", i, call, err, made[i])
+				}
+			}
+			p.Release()
+			w.clock.Advance(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
+		}
+		r := w.lookup("s")
+		for _, sh := range r.Stream.Shards {
+			list, _, _ := w.get(w.at(r, int(sh.Number), fromStart), 1000)
+			var got []string
+			for _, rec := range list {
+				got = append(got, rec.seq+" "+strings.TrimRight(rec.data, "\x00"))
+			}
+			if strings.Join(got, "\n") != strings.Join(stored[int(sh.Number)], "\n") {
+				t.Fatalf("shard %s holds\n%s\nand was said to hold\n%s", sh.Number, strings.Join(got, "\n"), strings.Join(stored[int(sh.Number)], "\n"))
+			}
+		}
+	})
 }

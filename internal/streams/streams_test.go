@@ -48,14 +48,21 @@ type world struct {
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 
+// newWorld makes a world that ends with the test.
 func newWorld(t testing.TB, change ...func(*streams.Options)) *world {
+	w := makeWorld(t, change...)
+	t.Cleanup(func() { w.log.Close(context.Background()) })
+	return w
+}
+
+// makeWorld makes a world whose log the caller closes.
+func makeWorld(t testing.TB, change ...func(*streams.Options)) *world {
 	w := &world{t: t, fs: vfs.NewMem(1), clock: clock.NewManual(start)}
 	w.opts = streams.Options{Clock: w.clock, Keys: fixedKeys{}}
 	for _, c := range change {
 		c(&w.opts)
 	}
 	w.open()
-	t.Cleanup(func() { w.log.Close(context.Background()) })
 	return w
 }
 

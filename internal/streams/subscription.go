@@ -185,7 +185,7 @@ func (s *Subscription) tell(page *Page, enc Encoding, pos Position, more bool, n
 	pos.Offset = e.next
 	s.pos, s.over, s.told, s.due = pos, e.over, max(s.told, e.told), now+Heartbeat.Milliseconds()
 	if e.size > 0 {
-		s.rest = s.svc.PacePush(pos.Stream, pos.Shard, s.key.consumer, e.size)
+		s.rest = s.svc.pacePush(pos.Stream, s.key, e.size)
 	}
 	return *e.buf, nil
 }
