@@ -61,7 +61,7 @@ func (c *Config) Settings() []Setting {
 		{"region", &c.Region, "region of the default cluster",
 			"The default is `AWS_REGION`, else us-east-1. A request's own region always comes from its signature."},
 		{"limits", choice[limits.Mode]{at: &c.Limits, words: []limits.Mode{limits.Off, limits.Warn, limits.AWS}}, "whether AWS's limits on throughput and calls apply",
-			"`aws`: what AWS refuses is refused, per shard and, for calls that manage streams, per account or stream. `warn`: nothing is refused; the metric `thalweg_limits_exceeded_total` and the log tell what would have been. A stream's tag `thalweg:limits` with one of these values overrides this for that stream."},
+			"`aws`: what AWS refuses is refused, per shard and, for calls that manage streams, per account or stream. `warn`: nothing is refused; the metric `thalweg_limits_exceeded_total` and the log tell what would have been. A stream's tag `thalweg:limits` with one of these values overrides this for that stream. See [limits.md](limits.md)."},
 		{"ready-file", text{&c.ReadyFile, "FILE"}, "write one JSON object with the addresses here once ready",
 			"Written whole by rename: `http`, `https`, `kafka`, `kafka_listeners`, `data`, `pid`."},
 		{"test-aids", boolean{&c.TestAids}, "enable the clock, faults and reset endpoints",

@@ -115,12 +115,11 @@ func (s *Service) AdmitWrite(r *catalog.Resource, shard ids.Shard, records, size
 	if !mode.On() {
 		return true
 	}
-	limit, ok := s.throttle.write(r.Stream.PartitionOf(shard), r, records, size)
+	limit, ok := s.throttle.write(s.throttle.now(), r.Stream.PartitionOf(shard), r, records, size)
 	return ok || !s.throttle.exceeded(mode, limit, r.Account, r.Name, int64(records))
 }
 
-func (t *throttle) write(p log.PartitionID, r *catalog.Resource, records, size int) (limit Limit, ok bool) {
-	now := t.now()
+func (t *throttle) write(now int64, p log.PartitionID, r *catalog.Resource, records, size int) (limit Limit, ok bool) {
 	t.shards.Do(p, now, func(u *shardUse) {
 		limit, ok = u.write(now, int64(r.Stream.MaxRecordKiB)<<10, int64(records), int64(size))
 	})
@@ -138,13 +137,14 @@ func (p *Put) admit() {
 	}
 	shut := make([]refusal, len(p.groups))
 	var over [LimitCount]int64
+	now := t.now()
 	for i, at := range p.placed {
 		if len(p.refused) > 0 && p.refused[i] != nil {
 			continue // already
 		}
 		sh, by := p.groups[at.group].shard, &shut[at.group]
 		if by.err == nil {
-			limit, ok := t.write(sh.partition, res, 1, int(at.size))
+			limit, ok := t.write(now, sh.partition, res, 1, int(at.size))
 			if ok {
 				continue
 			}

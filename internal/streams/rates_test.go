@@ -261,6 +261,23 @@ func TestLimitsLetLargeRecordsBurst(t *testing.T) {
 	}
 }
 
+// A new on-demand stream takes 4 MiB a second, a shard's worth of each key range.
+func TestLimitsOnDemand(t *testing.T) {
+	w := newWorld(t, limited(limits.AWS))
+	if err := w.svc.Create(context.Background(), streams.NewStream{Scope: scope, Name: "s", Mode: catalog.OnDemand}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.lookup("s")
+	for range 2 {
+		for _, sh := range r.Stream.Shards {
+			if got, err := w.tryPut(r, sh.Range.Start.String(), 5, mib/4); got != "++++-" {
+				t.Errorf("%s: %s %v", sh.Number, got, err)
+			}
+		}
+		w.clock.Advance(time.Second)
+	}
+}
+
 // After an answer of 10 MiB a shard gives nothing for five seconds; answers within
 // the rate go on.
 func TestLimitsBarReads(t *testing.T) {
