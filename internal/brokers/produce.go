@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/ids"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 )
@@ -31,7 +32,18 @@ func (c *Cluster) Entry(t *Topic, i int32, records []byte) (log.Entry, *Error) {
 	if err := c.checkBatch(t, records); err != nil {
 		return log.Entry{}, err
 	}
+	if !c.admit(t, i, records) {
+		return log.Entry{}, refuse(NotEnoughReplicas, "Rate exceeded for partition %d of %s; nothing was written.", i, t.Name())
+	}
 	return log.Entry{Kind: log.Data, Partition: p, Batch: records}, nil
+}
+
+// admit draws a batch on the rate of its shard, where AWS's limits hold: the same
+// that records put through Kinesis draw on. A batch counts as it comes,
+// compressed or not.
+func (c *Cluster) admit(t *Topic, i int32, b []byte) bool {
+	h, err := batch.ParseHeader(b)
+	return err == nil && c.streams.AdmitWrite(t.res, ids.Shard(i), int(h.Count), len(b))
 }
 
 func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {

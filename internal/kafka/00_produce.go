@@ -23,7 +23,7 @@ import (
 // UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OUT_OF_ORDER_SEQUENCE_NUMBER,
 // INVALID_PRODUCER_EPOCH; POLICY_VIOLATION for a closed shard of a stream;
 // NOT_ENOUGH_REPLICAS, after which clients try again, when memory or disk are
-// spent; KAFKA_STORAGE_ERROR when the log is read-only.
+// spent, and beyond the shard's rate where AWS's limits hold; KAFKA_STORAGE_ERROR when the log is read-only.
 //
 // Status: partial: transactional batches are refused with INVALID_TXN_STATE
 

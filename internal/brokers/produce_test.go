@@ -1,0 +1,69 @@
+package brokers
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/log/batch"
+	"thalweg/internal/streams"
+)
+
+// Where AWS's limits hold, produce and Kinesis puts share a shard's rate.
+func TestProduceDrawsOnTheShard(t *testing.T) {
+	w := newWorld(t)
+	svc := w.cluster.streams
+	err := svc.Create(context.Background(), streams.NewStream{Scope: w.cluster.scope, Name: "s", Mode: catalog.Provisioned, Shards: 2,
+		Tags: map[string]string{streams.LimitsTag: "aws"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b batch.Builder
+	for range 400 {
+		b.Append(batch.Record{Value: []byte("v"), Timestamp: w.clock.Now().UnixMilli()})
+	}
+	produce := func(partition int32) Code {
+		_, err := w.cluster.Entry(w.cluster.Topic("s"), partition, bytes.Clone(b.Finish()))
+		return codeOf(err)
+	}
+	put := func() error {
+		p := svc.NewPut(w.cluster.Topic("s").res)
+		defer p.Release()
+		for range 200 {
+			if _, err := p.Add([]byte("k"), []byte("0"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Commit()
+		_, err := p.Result(199)
+		return err
+	}
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		wait      time.Duration
+		partition int32
+		want      Code
+	}{{0, 0, OK}, {0, 0, OK}, {0, 0, NotEnoughReplicas}, {0, 1, OK}, {399 * time.Millisecond, 0, NotEnoughReplicas}, {time.Millisecond, 0, OK}} {
+		w.clock.Advance(step.wait)
+		if got := produce(step.partition); got != step.want {
+			t.Errorf("batch %d: code %d, want %d", i, got, step.want)
+		}
+	}
+	if err := put(); err == nil {
+		t.Error("a thousand records a second were produced, and more were put")
+	}
+	w.clock.Advance(200 * time.Millisecond)
+	if err := put(); err != nil {
+		t.Error(err)
+	}
+	w.topic("own", 1)
+	for range 10 {
+		if _, err := w.cluster.Entry(w.cluster.Topic("own"), 0, bytes.Clone(b.Finish())); err != nil {
+			t.Errorf("without limits: %v", err)
+		}
+	}
+}
