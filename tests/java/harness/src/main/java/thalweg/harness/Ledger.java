@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToIntFunction;
 
 /** Holds what was read against what was sent. */
 public final class Ledger {
@@ -19,23 +20,27 @@ public final class Ledger {
 
     /** Fails unless the events read are the events sent, each of them once. */
     public void exactlyOnce(List<String> read) {
-        check(read, false);
+        check(read, json -> 1);
     }
 
-    /** Fails unless every event sent was read, byte for byte, and nothing else; returns how many were read again. */
+    /** Fails unless every event sent was read, byte for byte, and nothing else; returns how many reads were repeats. */
     public int atLeastOnce(List<String> read) {
-        return check(read, true);
+        return check(read, json -> Integer.MAX_VALUE);
     }
 
-    private int check(List<String> read, boolean again) {
+    /** Like {@link #atLeastOnce}, and no event was read more often than it was written. */
+    public int written(List<String> read, Map<String, Integer> writes) {
+        return check(read, writes::get);
+    }
+
+    private int check(List<String> read, ToIntFunction<String> most) {
         List<String> wrong = new ArrayList<>();
         Map<String, Integer> times = new HashMap<>();
         for (String json : read) {
             String name = name(Event.parse(json));
             if (!json.equals(sent.get(name))) {
                 wrong.add("never sent: " + json);
-            }
-            if (times.merge(name, 1, Integer::sum) > 1 && !again) {
+            } else if (times.merge(name, 1, Integer::sum) > most.applyAsInt(json)) {
                 wrong.add("read again: " + name);
             }
         }
@@ -48,10 +53,7 @@ public final class Ledger {
         return read.size() - times.size();
     }
 
-    /**
-     * Fails unless the first deliveries of each key's events are in the order of their seq. The lists are what
-     * several readers got, each with the instant; of one event the earliest counts.
-     */
+    /** Fails unless each key's events were first read in the order of their seq, none left out. */
     public static void ordered(List<String> read) {
         Map<String, Long> last = new HashMap<>();
         List<String> wrong = new ArrayList<>();

@@ -34,7 +34,7 @@ public final class Server implements AutoCloseable {
         Path output = directory.resolve("output");
         List<String> command = new ArrayList<>(List.of(binary(), "serve",
                 "--data", directory.resolve("data").toString(), "--ready-file", ready.toString(),
-                "--listen", HOST + ":0", "--listen-tls", HOST + ":0"));
+                "--listen", HOST + ":0", "--listen-tls", HOST + ":0", "--listen-kafka", "off"));
         command.addAll(List.of(flags));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
         long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
