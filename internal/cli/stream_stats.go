@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -65,6 +67,7 @@ type stats struct {
 	mu     sync.Mutex
 	shards map[string]*shardStats // guarded by mu
 	keys   *hotKeys               // guarded by mu
+	ahead  map[string]bool        // open shards whose tip is still ahead; guarded by mu
 	first  time.Time              // arrival of the earliest record; guarded by mu
 	last   time.Time              // guarded by mu
 }
@@ -109,27 +112,35 @@ func (s *stats) run(ctx context.Context, c *client.Client, name string, start cl
 	if err != nil {
 		return err
 	}
-	s.shards, s.keys = map[string]*shardStats{}, newHotKeys(keysKept)
-	out := statsResult{Stream: name, Shards: []*shardStats{}, Keys: []keyStats{}}
-	var readers []*client.Shard
-	for _, sh := range shards {
-		if s.live && sh.SequenceNumberRange.EndingSequenceNumber != nil {
-			continue // nothing arrives there any more
+	s.shards, s.keys, s.ahead = map[string]*shardStats{}, newHotKeys(keysKept), map[string]bool{}
+	shards = slices.DeleteFunc(shards, func(sh types.Shard) bool {
+		closed := sh.SequenceNumberRange.EndingSequenceNumber != nil
+		if !closed {
+			s.ahead[aws.ToString(sh.ShardId)] = true
 		}
-		id := aws.ToString(sh.ShardId)
-		r := &client.Shard{API: c, Clock: s.env.Clock, Stream: name, ID: id, Start: start, Idle: time.Second}
-		if err := r.Open(ctx); err != nil {
-			return err
-		}
-		readers = append(readers, r)
-		s.shards[id] = &shardStats{ID: id}
-		out.Shards = append(out.Shards, s.shards[id])
+		return closed && s.live // nothing arrives there any more
+	})
+	for i := range shards {
+		s.shard(aws.ToString(shards[i].ShardId))
 	}
-	began := s.env.Clock.Now()
-	if err := s.read(ctx, readers); err != nil {
+	r := &client.Reader{
+		API: c, Clock: s.env.Clock, Stream: name, Idle: time.Second, Page: s.page,
+		List: func(ctx context.Context) ([]types.Shard, error) { return c.ListAllShards(ctx, name) },
+		Start: func(_ string, descended bool) (client.Start, error) {
+			if descended {
+				return client.TrimHorizon(), nil
+			}
+			return start, nil
+		},
+	}
+	if err := r.Open(ctx, shards); err != nil {
 		return err
 	}
-	out.Seconds = s.env.Clock.Now().Sub(began).Seconds()
+	began := s.env.Clock.Now()
+	if err := s.read(ctx, r); err != nil {
+		return err
+	}
+	out := statsResult{Stream: name, Shards: []*shardStats{}, Keys: []keyStats{}, Seconds: s.env.Clock.Now().Sub(began).Seconds()}
 	if !s.live {
 		out.Seconds = s.last.Sub(s.first).Seconds()
 	}
@@ -137,43 +148,44 @@ func (s *stats) run(ctx context.Context, c *client.Client, name string, start cl
 	return s.env.print(s.out, out, out.table)
 }
 
-// read reads the shards until the window is over, or all are at their tips.
-func (s *stats) read(ctx context.Context, readers []*client.Shard) error {
-	window, cancel := context.WithCancel(ctx)
-	defer cancel()
-	g := lifecycle.NewGroup(window)
-	var wait sync.WaitGroup
-	for _, r := range readers {
-		wait.Add(1)
-		g.Go("read "+r.ID, func(ctx context.Context) error {
-			defer wait.Done()
-			if err := r.Read(ctx, s.page); err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
-				return err
-			}
-			return nil
-		})
-	}
-	g.Go("window", func(ctx context.Context) error {
-		timer := s.env.Clock.NewTimer(s.window)
-		defer timer.Stop()
-		select {
-		case <-timer.C():
-			cancel()
-		case <-ctx.Done():
+// read reads until the window is over, or all shards are at their tips.
+func (s *stats) read(ctx context.Context, r *client.Reader) error {
+	g := lifecycle.NewGroup(ctx)
+	g.Go("read", func(ctx context.Context) error {
+		err := r.Read(ctx)
+		if err == nil {
+			err = errEnough // every shard has ended
 		}
-		return nil
+		return err
 	})
-	wait.Wait()
-	return g.Stop(context.WithoutCancel(ctx))
+	timer := s.env.Clock.NewTimer(s.window)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-g.Context().Done():
+	}
+	if err := g.Stop(context.WithoutCancel(ctx)); !errors.Is(err, errEnough) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// shard returns what is counted of a shard; s.mu is held, once reading has begun.
+func (s *stats) shard(id string) *shardStats {
+	if s.shards[id] == nil {
+		s.shards[id] = &shardStats{ID: id}
+	}
+	return s.shards[id]
 }
 
 // page counts what a page has.
 func (s *stats) page(p client.Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sh := s.shard(p.ShardID)
 	for _, r := range p.Records {
 		key := aws.ToString(r.PartitionKey)
-		s.shards[p.ShardID].add(1, int64(len(r.Data)+len(key)))
+		sh.add(1, int64(len(r.Data)+len(key)))
 		s.keys.add(key)
 		at := aws.ToTime(r.ApproximateArrivalTimestamp)
 		if s.first.IsZero() || at.Before(s.first) {
@@ -183,16 +195,21 @@ func (s *stats) page(p client.Page) error {
 			s.last = at
 		}
 	}
-	if !s.live && p.Behind == 0 {
+	if p.Behind == 0 || p.Ended {
+		delete(s.ahead, p.ShardID)
+	}
+	if !s.live && len(s.ahead) == 0 {
 		return errEnough
 	}
 	return nil
 }
 
 func (s *stats) sum(out *statsResult) {
-	for _, sh := range out.Shards {
+	for _, id := range slices.Sorted(maps.Keys(s.shards)) {
+		sh := s.shards[id]
 		sh.over(out.Seconds)
 		out.Total.add(sh.Records, sh.Bytes)
+		out.Shards = append(out.Shards, sh)
 	}
 	out.Total.ID = "all"
 	out.Total.over(out.Seconds)
