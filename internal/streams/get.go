@@ -58,6 +58,7 @@ type Page struct {
 	chunk     int   // bytes to read at a time
 	shown     int
 	bytes     int  // of keys and data shown
+	counted   bool // by the shard's meter, when the page is closed
 	metered   bool // what is shown counts against the shard's rate
 
 	batches log.Batches
@@ -79,7 +80,11 @@ type Page struct {
 // MaxGetBytes of keys and data, but of one record if there is any. Errors:
 // NotFound when the stream is gone, Corrupt.
 func (s *Service) Get(pos Position, limit int) (*Page, error) {
-	return s.get(pos, limit, MaxGetBytes, 0, readChunk)
+	p, err := s.get(pos, limit, MaxGetBytes, 0, readChunk)
+	if err == nil {
+		p.counted = true
+	}
+	return p, err
 }
 
 func (s *Service) get(pos Position, limit, room, each, chunk int) (*Page, error) {
@@ -93,7 +98,6 @@ func (s *Service) get(pos Position, limit, room, each, chunk int) (*Page, error)
 	p.left, p.room, p.each, p.chunk, p.bytes = limit, room, each, chunk, 0
 	p.shown, p.inBatch, p.drained, p.passed, p.stable, p.err = 0, false, false, 0, 0, nil
 	if err := p.fetch(); err != nil {
-		p.err = err
 		p.Close()
 		return nil, s.logError(pos.Stream, pos.Shard, err)
 	}
@@ -311,11 +315,12 @@ func (p *Page) Close() {
 		p.svc.throttle.got(p.partition, int64(MaxGetBytes-p.room))
 		p.metered = false
 	}
-	if p.err == nil {
+	if p.counted && (p.err == nil || p.shown > 0) {
 		m := p.svc.meters.of(p.partition.Stream, p.pos.Shard)
 		m.out(p.shown, int64(p.bytes))
 		m.shard.IteratorAge.Store(p.MillisBehindLatest())
 	}
+	p.counted = false
 	p.batches.Release()
 	if p.unpack != nil {
 		p.svc.unpacks.Put(p.unpack)

@@ -122,3 +122,22 @@ func TestMetersUnderLimits(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What is pushed counts once for each consumer, whoever made the event.
+func TestMetersCountPushes(t *testing.T) {
+	w := newWorld(t)
+	r := w.create("s", 1)
+	w.put(r, rec{key: "k", data: "one"}, rec{key: "k", data: "two"})
+	for i := range 3 {
+		name := fmt.Sprint("c", i)
+		w.consumer(name)
+		sub := w.subscribe(name, fromStart)
+		if e := next(t, sub); len(e.records) != 2 {
+			t.Fatalf("%d records", len(e.records))
+		}
+		sub.Close()
+	}
+	if got := w.metered(); got != "s in 2/8 out 6/24 throttled 0/0 age 0\n" {
+		t.Error(got)
+	}
+}

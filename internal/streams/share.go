@@ -25,9 +25,10 @@ const (
 // event is one encoded event. Who holds it drops it; the last one gives its memory
 // back. But for holders all is set before ready is closed.
 type event struct {
-	from, next int64   // the offsets where it begins and where the next one does
-	began      int64   // when it was begun, Unix ms
-	told       int64   // the time in its continuation, Unix ms
+	from, next int64 // the offsets where it begins and where the next one does
+	began      int64 // when it was begun, Unix ms
+	told       int64 // the time in its continuation, Unix ms
+	records    int
 	size       int     // keys and data, bytes
 	over       bool    // it is the shard's last
 	buf        *[]byte // from a pool; nil when it was given up

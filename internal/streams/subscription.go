@@ -184,6 +184,9 @@ func (s *Subscription) tell(page *Page, enc Encoding, pos Position, more bool, n
 	}
 	pos.Offset = e.next
 	s.pos, s.over, s.told, s.due = pos, e.over, max(s.told, e.told), now+Heartbeat.Milliseconds()
+	if e.records > 0 {
+		s.svc.meters.of(pos.Stream.Stream.Number, pos.Shard).out(e.records, int64(e.size))
+	}
 	if e.size > 0 {
 		s.rest = s.svc.pacePush(pos.Stream, s.key, e.size)
 	}
@@ -221,7 +224,7 @@ func (s *Subscription) make(e *event, page *Page, enc Encoding, more bool, now i
 		tail.Continuation = sequence(pos.Shard, page.created, pos.Offset-1, e.told).String()
 	}
 	*buf = enc.End(b, n, &tail)
-	e.next, e.buf = pos.Offset, buf
+	e.records, e.next, e.buf = n, pos.Offset, buf
 	return 0
 }
 
