@@ -159,8 +159,11 @@ func message(err error) string {
 	return err.Error()
 }
 
-// dryRun is the answer to a request that would have succeeded.
-func dryRun() error {
+// dryRun is the answer to a request for r that would have succeeded.
+func (d *Door) dryRun(r *catalog.Resource) error {
+	if err := d.streams.AdmitDryRun(r); err != nil {
+		return model.NewThrottlingException(message(err))
+	}
 	return model.NewDryRunOperationException("The request would have succeeded, but the DryRun parameter was set.")
 }
 

@@ -24,7 +24,7 @@ import (
 // stream than StreamARN; ResourceNotFound when the stream is gone;
 // ProvisionedThroughputExceeded where AWS's limits hold, beyond five calls or
 // 2 MiB a second of the shard, and for five seconds after an answer of 10 MiB;
-// DryRunOperation.
+// DryRunOperation, or Throttling, as PutRecord's.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 //
 // Status: done
@@ -34,7 +34,7 @@ func (d *Door) GetRecords(ctx context.Context, in *model.GetRecordsInput) (*mode
 		return nil, err
 	}
 	if in.DryRun.V {
-		return nil, dryRun()
+		return nil, d.dryRun(pos.Stream)
 	}
 	page, err := d.streams.GetRecords(pos, int(in.Limit.Or(streams.MaxGetRecords)))
 	if err != nil {

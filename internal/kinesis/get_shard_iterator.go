@@ -23,7 +23,7 @@ import (
 // number that is none or is of another shard or stream, a timestamp in the
 // future, or arguments that do not fit the type; ProvisionedThroughputExceeded
 // where AWS's limits hold, beyond five calls a second of the shard;
-// DryRunOperation.
+// DryRunOperation, or Throttling, as PutRecord's.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html
 //
 // Status: done
@@ -36,8 +36,10 @@ func (d *Door) GetShardIterator(ctx context.Context, in *model.GetShardIteratorI
 	if err != nil {
 		return nil, wireError(err)
 	}
-	if err := d.streams.AdmitIterator(r, sh.Number); err != nil {
-		return nil, wireError(err)
+	if !in.DryRun.V {
+		if err := d.streams.AdmitIterator(r, sh.Number); err != nil {
+			return nil, wireError(err)
+		}
 	}
 	at := streams.StartingAt{Type: streams.Start(in.ShardIteratorType.V), Sequence: in.StartingSequenceNumber.V}
 	if in.Timestamp.Set {
@@ -48,7 +50,7 @@ func (d *Door) GetShardIterator(ctx context.Context, in *model.GetShardIteratorI
 		return nil, wireError(err)
 	}
 	if in.DryRun.V {
-		return nil, dryRun()
+		return nil, d.dryRun(r)
 	}
 	return &model.GetShardIteratorOutput{ShardIterator: opt.Of(string(d.streams.AppendIterator(nil, pos)))}, nil
 }

@@ -23,7 +23,8 @@ import (
 // Validation for data larger than the stream takes; ProvisionedThroughputExceeded
 // when the server's memory is spent, and beyond the shard's rate where AWS's limits
 // hold; InternalFailure when the disk is full or the log is read-only, in words;
-// DryRunOperation.
+// DryRunOperation, or Throttling beyond one dry run a second of the stream where
+// AWS's limits hold.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html
 //
 // Status: done
@@ -46,7 +47,7 @@ func (d *Door) PutRecord(ctx context.Context, in *model.PutRecordInput) (*model.
 		}
 	}
 	if in.DryRun.V {
-		return nil, dryRun()
+		return nil, d.dryRun(r)
 	}
 	p.Commit()
 	at, err := p.Result(0)

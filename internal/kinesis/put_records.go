@@ -53,7 +53,7 @@ func (d *Door) PutRecords(ctx context.Context, in *model.PutRecordsInput) (*mode
 		}
 	}
 	if in.DryRun.V {
-		return nil, dryRun()
+		return nil, d.dryRun(r)
 	}
 	if fault := awsapi.EntryFaults(ctx); fault != nil {
 		failEntries(p, fault)

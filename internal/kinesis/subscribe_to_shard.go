@@ -46,7 +46,11 @@ func (d *Door) SubscribeToShard(ctx context.Context, in *model.SubscribeToShardI
 		return nil, wireError(err)
 	}
 	if sub == nil {
-		return nil, dryRun()
+		r, err := d.streams.Lookup(id.Scope, id.Stream)
+		if err != nil {
+			return nil, wireError(err)
+		}
+		return nil, d.dryRun(r)
 	}
 	defer sub.Close()
 	events := awsapi.BeginEvents(ctx)

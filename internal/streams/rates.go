@@ -27,6 +27,9 @@ var (
 	readCallsRate    = limits.Rate{PerSecond: 5, Burst: 5}
 	iteratorsRate    = limits.Rate{PerSecond: 5, Burst: 5}
 	subscribeRate    = limits.Rate{PerSecond: 1, Burst: 1}
+	// One of a stream, of all operations together
+	// (docs.aws.amazon.com/streams/latest/dev/kds-dryrun-validation.html).
+	dryRunRate = limits.Rate{PerSecond: 1, Burst: 1}
 )
 
 // shardUse is what was used of a shard's rates.
@@ -209,6 +212,20 @@ func (s *Service) admitShard(mode limits.Mode, r *catalog.Resource, shard ids.Sh
 func (t *throttle) got(p log.PartitionID, size int64) {
 	now := t.now()
 	t.shards.Do(p, now, func(u *shardUse) { u.got(now, size) })
+}
+
+// AdmitDryRun draws one request that only asks whether it would succeed on the
+// rate of a stream. It counts on no shard's rate. Errors: Throttled.
+func (s *Service) AdmitDryRun(r *catalog.Resource) error {
+	mode := s.Limits(r)
+	if !mode.On() {
+		return nil
+	}
+	key := callKey{scope: r.Scope, op: "DryRun", name: r.Name}
+	if !s.throttle.call(key, dryRunRate) && s.throttle.exceeded(mode, DryRuns, r.Account, r.Name, 1) {
+		return errs.New(errs.Throttled, "Rate exceeded for stream "+r.Name+" under account "+r.Account+".")
+	}
+	return nil
 }
 
 // admitSubscribe draws one SubscribeToShard on the rate of a consumer and shard.

@@ -24,12 +24,13 @@ const (
 	SubscribeCalls
 	PushBytes
 	ManageCalls
+	DryRuns
 	// LimitCount is the number of limits.
 	LimitCount
 )
 
 var limitNames = [LimitCount]string{
-	"write_bytes", "write_records", "read_bytes", "read_calls", "iterator_calls", "subscribe_calls", "push_bytes", "manage_calls",
+	"write_bytes", "write_records", "read_bytes", "read_calls", "iterator_calls", "subscribe_calls", "push_bytes", "manage_calls", "dry_runs",
 }
 
 func (l Limit) String() string { return limitNames[l] }
