@@ -2,8 +2,10 @@
 
 import datetime
 import hashlib
+import json
 import time
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -481,3 +483,50 @@ def test_dry_run(kinesis, stream):
     ]:
         assert refusal(call, **arguments)["Code"] == "DryRunOperationException"
     assert read_all(kinesis, stream) == []
+
+
+def test_account_settings_and_warm_throughput(kinesis, name):
+    commitment = "MinimumThroughputBillingCommitment"
+    demand = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
+    if kinesis.describe_account_settings()[commitment]["Status"] == "DISABLED":
+        error = refusal(kinesis.create_stream, StreamName=name, WarmThroughputMiBps=6, **demand)
+        assert error["Code"] == "InvalidArgumentException"
+    settings = kinesis.update_account_settings(**{commitment: {"Status": "ENABLED"}})[commitment]
+    assert settings["Status"] == "ENABLED"
+    assert settings["EarliestAllowedEndAt"] - settings["StartedAt"] == datetime.timedelta(hours=24)
+    kinesis.create_stream(StreamName=name, WarmThroughputMiBps=6, **demand)
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["WarmThroughput"] == {"TargetMiBps": 6, "CurrentMiBps": 6}
+    assert summary["OpenShardCount"] == 6
+    warm = kinesis.update_stream_warm_throughput(StreamName=name, WarmThroughputMiBps=8)["WarmThroughput"]
+    assert warm == {"TargetMiBps": 8, "CurrentMiBps": 8}
+    pending = kinesis.update_account_settings(**{commitment: {"Status": "DISABLED"}})[commitment]
+    assert pending["Status"] == "ENABLED_UNTIL_EARLIEST_ALLOWED_END"
+    kinesis.delete_stream(StreamName=name)
+
+
+def test_enhanced_monitoring(kinesis, stream):
+    on = kinesis.enable_enhanced_monitoring(StreamName=stream, ShardLevelMetrics=["ALL"])
+    assert on["CurrentShardLevelMetrics"] == []
+    assert len(on["DesiredShardLevelMetrics"]) == 7
+    off = kinesis.disable_enhanced_monitoring(StreamName=stream, ShardLevelMetrics=["IncomingBytes"])
+    assert off["CurrentShardLevelMetrics"] == on["DesiredShardLevelMetrics"]
+    assert "IncomingBytes" not in off["DesiredShardLevelMetrics"]
+
+
+def test_a_policy_shares_a_stream(kinesis, endpoint, stream):
+    arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    other = boto3.client(
+        "kinesis", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="111111111111", aws_secret_access_key="test"
+    )
+    record = {"StreamARN": arn, "PartitionKey": "k", "Data": b"1"}
+    assert refusal(other.put_record, **record)["Code"] == "AccessDeniedException"
+    statement = {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "kinesis:PutRecord", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    kinesis.put_resource_policy(ResourceARN=arn, Policy=policy)
+    assert kinesis.get_resource_policy(ResourceARN=arn)["Policy"] == policy
+    other.put_record(**record)
+    assert refusal(other.list_shards, StreamARN=arn)["Code"] == "AccessDeniedException"
+    kinesis.delete_resource_policy(ResourceARN=arn)
+    assert refusal(other.put_record, **record)["Code"] == "AccessDeniedException"
+    assert refusal(kinesis.put_resource_policy, ResourceARN=arn, Policy="{")["Code"] == "InvalidArgumentException"
