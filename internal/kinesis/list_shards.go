@@ -57,8 +57,7 @@ func (d *Door) shardListing(ctx context.Context, in *model.ListShardsInput) (*ca
 				return nil, from, model.NewInvalidArgumentException("NextToken and " + with.name + " cannot be provided together.")
 			}
 		}
-		r, from, err := d.streams.OpenShardsToken(scopeOf(awsapi.CallerFrom(ctx)), in.NextToken.V)
-		return r, from, pageError(err)
+		return d.nextShards(ctx, in.NextToken.V, in.StreamARN)
 	}
 	if !in.StreamName.Set && !in.StreamARN.Set {
 		return nil, from, model.NewInvalidArgumentException("Either NextToken or StreamName should be provided.")
@@ -83,6 +82,31 @@ func (d *Door) shardListing(ctx context.Context, in *model.ListShardsInput) (*ca
 		}
 		after, _ := ids.ParseShard(start.V)
 		from.After = int64(after)
+	}
+	return r, from, nil
+}
+
+// nextShards reads a token. It is the account's whose stream it is: another names
+// the stream by its ARN beside it. Which stream that is only the token tells, so
+// whether the caller may list it is asked here.
+func (d *Door) nextShards(ctx context.Context, token string, streamARN opt.V[string]) (*catalog.Resource, streams.Listing, error) {
+	scope := scopeOf(awsapi.CallerFrom(ctx))
+	if streamARN.Set {
+		a, err := parseStreamARN(streamARN.V)
+		if err != nil {
+			return nil, streams.Listing{}, err
+		}
+		scope = a.scope
+	}
+	r, from, err := d.streams.OpenShardsToken(scope, token)
+	switch {
+	case err != nil:
+		return nil, from, pageError(err)
+	case streamARN.Set && streamARN.V != r.ARN:
+		return nil, from, pageError(streams.ErrPageToken)
+	}
+	if err := awsapi.Authorize(ctx, r.ARN); err != nil {
+		return nil, from, err
 	}
 	return r, from, nil
 }

@@ -19,6 +19,7 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutResourcePolicy.html
 //
 // Status: done
+// Deviation: a policy governs the Kinesis API only, not Kafka clients of the same stream
 // Deviation: a policy with an element, operator or condition key that this server cannot decide by is refused
 func (d *Door) PutResourcePolicy(ctx context.Context, in *model.PutResourcePolicyInput) (*model.PutResourcePolicyOutput, error) {
 	if _, err := policy.Parse(in.Policy.V); err != nil {

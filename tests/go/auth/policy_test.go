@@ -38,7 +38,7 @@ func TestPolicy(t *testing.T) {
 			}
 			s := shared{t: t, owner: client(account), guest: client(guest),
 				arn: "arn:aws:kinesis:" + sdk.Region + ":" + account + ":stream/shared"}
-			if _, err := sdk.CreateStream(t.Context(), s.owner, "shared", 1); err != nil {
+			if _, err := sdk.CreateStream(t.Context(), s.owner, "shared", 2); err != nil {
 				t.Fatal(err)
 			}
 			const refused = "AccessDeniedException"
@@ -74,7 +74,21 @@ func TestPolicy(t *testing.T) {
 			want("get", s.get(s.guest), "")
 			want("put once it is not allowed any more", s.put(s.guest), refused)
 
-			s.attach("Deny", "*", "kinesis:PutRecord")
+			list := func(c *kinesis.Client, token *string) (*string, error) {
+				in := &kinesis.ListShardsInput{NextToken: token, MaxResults: aws.Int32(1), StreamARN: &s.arn}
+				out, err := c.ListShards(t.Context(), in)
+				if err != nil {
+					return nil, err
+				}
+				return out.NextToken, nil
+			}
+			token, err := list(s.guest, nil)
+			want("list the first shard", err, "")
+			_, err = list(s.guest, token)
+			want("list the rest", err, "")
+			s.attach("Deny", "*", "kinesis:PutRecord", "kinesis:ListShards")
+			_, err = s.owner.ListShards(t.Context(), &kinesis.ListShardsInput{NextToken: token})
+			want("list the rest by the owner against a deny", err, refused)
 			want("put by the owner against a deny", s.put(s.owner), refused)
 			want("get by the owner beside a deny", s.get(s.owner), "")
 			if err := server.Kill(); err != nil {
