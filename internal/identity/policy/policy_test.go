@@ -229,12 +229,15 @@ func TestMatch(t *testing.T) {
 }
 
 // FuzzParse: no text makes Parse or Decide fail otherwise than by an Invalid
-// error, and the same text always decides the same.
+// error, the same text always decides the same, and what a policy that denies
+// everybody everything is put beside is denied.
 func FuzzParse(f *testing.F) {
-	f.Add(statementOf("Condition", `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},"DateLessThan":{"aws:CurrentTime":"2030-01-01"}}`))
-	f.Add(`{"Statement":{"Effect":"Deny","Principal":{"AWS":["222222222222"]},"NotAction":["kinesis:Get*"],"Resource":"*"}}`)
-	f.Add(`{"Statement":[{"Effect":"Allow","Effect":"Deny"}]}`)
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Add(statementOf("Condition", `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},"DateLessThan":{"aws:CurrentTime":"2030-01-01"}}`),
+		"arn:aws:iam::222222222222:user/bob", stream)
+	f.Add(`{"Statement":{"Effect":"Deny","Principal":{"AWS":["222222222222"]},"NotAction":["kinesis:Get*"],"Resource":"*"}}`, "", "*")
+	f.Add(`{"Statement":[{"Effect":"Allow","Effect":"Deny"}]}`, "x", "y")
+	f.Add(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*a*a*a*a*b"}}`, ":root", strings.Repeat("a", 200))
+	f.Fuzz(func(t *testing.T, text, principal, resource string) {
 		p, err := Parse(text)
 		if err != nil {
 			if errs.KindOf(err) != errs.Invalid {
@@ -242,9 +245,15 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		r := asked()
+		r.Principal, r.Resource = principal, resource
 		again, err := Parse(text)
-		if err != nil || p.Decide(asked()) != again.Decide(asked()) {
+		if err != nil || p.Decide(r) != again.Decide(r) {
 			t.Fatalf("decided differently the second time: %v", err)
+		}
+		p.statements = append(p.statements, mustParse(t, statementOf("Effect", `"Deny"`, "Action", `"*"`)).statements...)
+		if p.Decide(r) != Deny {
+			t.Fatal("something outweighs a deny")
 		}
 	})
 }

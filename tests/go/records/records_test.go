@@ -45,7 +45,7 @@ func code(err error) string {
 }
 
 // TestLargest puts records of 10 MiB with both calls, and has them back after a
-// kill -9, each on a page of its own.
+// kill -9, each on a page of its own, pulled and pushed.
 func TestLargest(t *testing.T) {
 	server := harness.ForTest(t, harness.Options{})
 	client := sdk.Client(server.URL(), sdk.NoRetry)
@@ -112,6 +112,36 @@ func TestLargest(t *testing.T) {
 			t.Fatalf("want a page of one record of %d bytes, got %d records", len(want), len(page.Records))
 		}
 		iterator = page.NextShardIterator
+	}
+	pushed(t, client, *streamARN, one, two)
+}
+
+// pushed has a consumer of the stream get the records, each in an event.
+func pushed(t *testing.T, client *kinesis.Client, streamARN string, wanted ...[]byte) {
+	t.Helper()
+	made, err := client.RegisterStreamConsumer(t.Context(), &kinesis.RegisterStreamConsumerInput{StreamARN: &streamARN, ConsumerName: aws.String("c")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.SubscribeToShard(t.Context(), &kinesis.SubscribeToShardInput{
+		ConsumerARN: made.Consumer.ConsumerARN, ShardId: aws.String("shardId-000000000000"),
+		StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.GetStream().Close()
+	for len(wanted) > 0 {
+		event, ok := <-out.GetStream().Events()
+		if !ok {
+			t.Fatalf("the stream ended with %d records to come: %v", len(wanted), out.GetStream().Err())
+		}
+		for _, r := range event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value.Records {
+			if len(wanted) == 0 || !bytes.Equal(r.Data, wanted[0]) {
+				t.Fatalf("got a record of %d bytes with %d to come", len(r.Data), len(wanted))
+			}
+			wanted = wanted[1:]
+		}
 	}
 }
 
