@@ -18,6 +18,7 @@ public final class Server implements AutoCloseable {
     private final Path output;
     private final String http;
     private final String https;
+    private final String kafka;
 
     private Server(Path directory, Process process, Path output, String ready) {
         this.directory = directory;
@@ -25,6 +26,7 @@ public final class Server implements AutoCloseable {
         this.output = output;
         this.http = member(ready, "http");
         this.https = member(ready, "https");
+        this.kafka = member(ready, "kafka");
     }
 
     /** Starts a server on free ports, HTTP and TLS, and waits until it is ready. */
@@ -34,7 +36,7 @@ public final class Server implements AutoCloseable {
         Path output = directory.resolve("output");
         List<String> command = new ArrayList<>(List.of(binary(), "serve",
                 "--data", directory.resolve("data").toString(), "--ready-file", ready.toString(),
-                "--listen", HOST + ":0", "--listen-tls", HOST + ":0", "--listen-kafka", "off"));
+                "--listen", HOST + ":0", "--listen-tls", HOST + ":0", "--listen-kafka", HOST + ":0"));
         command.addAll(List.of(flags));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
         long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
@@ -57,6 +59,11 @@ public final class Server implements AutoCloseable {
     /** The TLS endpoint, whose certificate no JVM trusts. */
     public String https() {
         return url("https", https);
+    }
+
+    /** The first Kafka broker, as HOST:PORT. */
+    public String kafka() {
+        return kafka;
     }
 
     public String host() {
