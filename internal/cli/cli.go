@@ -58,8 +58,9 @@ func Run(ctx context.Context, args []string, env Env) int {
 func newRoot(env Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "thalweg",
-		Short: "Durable streams that speak Amazon Kinesis",
-		Long: `Thalweg is a durable streaming server that speaks Amazon Kinesis, in one binary.
+		Short: "Durable streams that speak Amazon Kinesis and Apache Kafka",
+		Long: `Thalweg is a durable streaming server that speaks Amazon Kinesis and Apache Kafka,
+in one binary.
 Start one with "thalweg serve", see one at work with "thalweg demo".`,
 		Example:           "  thalweg serve",
 		SilenceErrors:     true,
@@ -78,7 +79,7 @@ Start one with "thalweg serve", see one at work with "thalweg demo".`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		env.serveCmd(), env.demoCmd(),
-		env.streamCmd(), env.keysCmd(),
+		env.streamCmd(), env.topicCmd(), env.keysCmd(),
 		env.verifyCmd(), env.backupCmd(), env.restoreCmd(),
 		env.trustCmd(), env.envCmd(), env.versionCmd(), env.completionCmd(),
 	)

@@ -47,7 +47,7 @@ func exitCode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// waitReady waits for a server's ready file and sets $HTTP and $HTTPS from it.
+// waitReady waits for a server's ready file and sets $HTTP, $HTTPS and $KAFKA from it.
 func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 	clk := clock.System()
 	for end := clk.Now().Add(20 * time.Second); clk.Now().Before(end); <-clk.NewTimer(5 * time.Millisecond).C() {
@@ -55,7 +55,7 @@ func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 		if err != nil {
 			continue
 		}
-		for _, kv := range [][2]string{{"http", "HTTP"}, {"https", "HTTPS"}} {
+		for _, kv := range [][2]string{{"http", "HTTP"}, {"https", "HTTPS"}, {"kafka", "KAFKA"}} {
 			_, rest, _ := strings.Cut(string(b), `"`+kv[0]+`":"`)
 			value, _, _ := strings.Cut(rest, `"`)
 			ts.Setenv(kv[1], value)
