@@ -143,3 +143,28 @@ func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
 		w.restart()
 	}
 }
+
+// TestGroupsThroughPowerCuts: whatever was acknowledged is there after a crash.
+func TestGroupsThroughPowerCuts(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t)
+		w.topic("game", 4)
+		for i := range int64(5 + seed) {
+			w.commit("g", "game", int32(i%4), i)
+		}
+		if err := w.cluster.Groups().Delete(t.Context(), "g"); seed%3 == 0 && err != nil {
+			t.Fatal(err)
+		} else if seed%3 != 0 { // made again
+			w.commit("g", "game", 1, int64(seed))
+		}
+		want := w.committed("g")
+		if err := w.beside.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		w.fs = w.fs.Crash(seed)
+		w.open()
+		if got := w.committed("g"); got != want {
+			t.Fatalf("seed %d: was %s, is %s", seed, want, got)
+		}
+	}
+}
