@@ -19,7 +19,7 @@ func (e Env) streamCmd() *cobra.Command {
 	c := group("stream", "Make, fill, read and remove streams",
 		"  thalweg stream create arena --shards 4\n  thalweg stream tail arena",
 		t.streamLs(), t.streamCreate(), t.streamDescribe(), t.streamPut(), t.streamTail(), t.streamStats(), t.streamReshard(),
-		t.streamPolicy(), t.streamDelete())
+		t.streamConsumers(), t.streamPolicy(), t.streamDelete())
 	t.flags(c)
 	return c
 }

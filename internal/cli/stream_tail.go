@@ -20,7 +20,7 @@ import (
 )
 
 func (t *target) streamTail() *cobra.Command {
-	var from, shard string
+	var from, shard, consumer string
 	var n int64
 	var raw bool
 	c := &cobra.Command{Use: "tail NAME", Short: "Print records as they arrive, one a line",
@@ -29,10 +29,13 @@ Where a shard was or is split or merged, its children follow when it has ended.
 A record that is not text on one line is printed as a JSON string, or as base64:
 and its bytes. With -o json each line is an object that also holds the shard, the
 sequence number, the partition key and the time of arrival. A record in which the
-Kinesis Producer Library packed several is taken apart, unless --raw is given.`,
-		Example: "  thalweg stream tail arena --from trim-horizon -n 10 -o json", Args: exactly("a NAME")}
+Kinesis Producer Library packed several is taken apart, unless --raw is given.
+With --consumer the server pushes the records to a registered consumer as they
+arrive; without it they are asked for ten times a second.`,
+		Example: "  thalweg stream tail arena --from trim-horizon -n 10 -o json\n  thalweg stream tail arena --consumer board", Args: exactly("a NAME")}
 	c.Flags().StringVar(&from, "from", "latest", "`PLACE` to begin at: trim-horizon, latest, a time (2006-01-02T15:04:05Z, -5m, Unix seconds) or a sequence number")
 	c.Flags().StringVar(&shard, "shard", "", "read this shard only, by `ID`, to its end")
+	c.Flags().StringVar(&consumer, "consumer", "", "read as this registered consumer, by `NAME`, over enhanced fan-out")
 	c.Flags().Int64VarP(&n, "count", "n", 0, "end after this many records; 0 is never")
 	c.Flags().BoolVar(&raw, "raw", false, "print aggregated records as they are")
 	c.RunE = t.onStream(func(ctx context.Context, cl *client.Client, name string) error {
@@ -43,7 +46,7 @@ Kinesis Producer Library packed several is taken apart, unless --raw is given.`,
 		if only != "" && shard != "" && only != shard {
 			return usagef("", "that sequence number is of %s, not of %s", only, shard)
 		}
-		return t.tail(ctx, cl, name, tailing{start: start, first: cmp.Or(shard, only), alone: shard != "", count: n, raw: raw})
+		return t.tail(ctx, cl, name, tailing{start: start, first: cmp.Or(shard, only), alone: shard != "", count: n, raw: raw, consumer: consumer})
 	})
 	return c
 }
@@ -94,6 +97,8 @@ type tailing struct {
 	alone bool   // without those it is split or merged into
 	count int64  // of records; 0 is all
 	raw   bool
+	// consumer is the name of one to read as; "" is nobody.
+	consumer string
 }
 
 func (t *target) tail(ctx context.Context, c *client.Client, name string, o tailing) error {
@@ -118,6 +123,13 @@ func (t *target) tail(ctx context.Context, c *client.Client, name string, o tail
 			}
 			return o.start, nil
 		},
+	}
+	if o.consumer != "" {
+		d, err := t.consumer(ctx, c, name, o.consumer)
+		if err != nil {
+			return err
+		}
+		r.Consumer, r.Push = aws.ToString(d.ConsumerARN), c
 	}
 	if o.count > 0 && o.count < 10_000 {
 		r.Limit = int32(o.count)

@@ -23,6 +23,10 @@ type Reader struct {
 	Stream string
 	// List returns the shards of the stream.
 	List func(context.Context) ([]types.Shard, error)
+	// Consumer is the ARN of a registered consumer to which Push pushes the records
+	// over enhanced fan-out; "" reads them through API.
+	Consumer string
+	Push     SubscribeAPI
 	// Start says where to begin a shard. descended tells that the shard came to be
 	// while its parents were read: what it holds is new.
 	Start func(shard string, descended bool) (Start, error)
@@ -41,8 +45,15 @@ type Reader struct {
 
 // followed is a shard that is or will be read.
 type followed struct {
-	Shard
+	source
+	id      string
 	parents []string // that are still being read
+}
+
+// source is one shard to read: a [Shard] or a [Subscriber].
+type source interface {
+	Open(ctx context.Context) error
+	Read(ctx context.Context, fn func(Page) error) error
 }
 
 // Open pins the starts of shards: with [Latest], every record put after Open
@@ -76,7 +87,12 @@ func (r *Reader) add(id string, descended bool) (*followed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &followed{Shard: Shard{API: r.API, Clock: r.Clock, Stream: r.Stream, ID: id, Start: start, Limit: r.Limit, Idle: r.Idle}}
+	f := &followed{id: id}
+	if r.Consumer != "" {
+		f.source = &Subscriber{API: r.Push, Clock: r.Clock, Consumer: r.Consumer, ID: id, Start: start}
+	} else {
+		f.source = &Shard{API: r.API, Clock: r.Clock, Stream: r.Stream, ID: id, Start: start, Limit: r.Limit, Idle: r.Idle}
+	}
 	r.shards[id] = f
 	return f, nil
 }
@@ -111,7 +127,7 @@ func (r *Reader) Read(ctx context.Context) error {
 // begin reads a shard, and has its children read when it ends.
 func (r *Reader) begin(g *lifecycle.Group, f *followed) {
 	r.running.Add(1)
-	g.Go("read "+f.ID, func(ctx context.Context) error {
+	g.Go("read "+f.id, func(ctx context.Context) error {
 		defer r.running.Done()
 		var children []types.ChildShard
 		err := f.Read(ctx, func(p Page) error {
@@ -121,7 +137,7 @@ func (r *Reader) begin(g *lifecycle.Group, f *followed) {
 		if err != nil {
 			return err
 		}
-		return r.ended(ctx, g, f.ID, children)
+		return r.ended(ctx, g, f.id, children)
 	})
 }
 
