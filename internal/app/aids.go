@@ -10,7 +10,7 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every stream of every account. Access keys stay.
+// reset removes every stream and table of every account. Access keys stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	n := 0
 	for _, res := range s.catalog.All(catalog.KindStream) {
@@ -21,7 +21,12 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 		}
 		n++
 	}
-	answer(w, http.StatusOK, map[string]int{"streams_removed": n})
+	tables, err := s.tables.Clear(r.Context())
+	if err != nil {
+		answerError(w, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]int{"streams_removed": n, "tables_removed": tables})
 }
 
 // aidRoutes are the test aids, for callers on this machine. They check no

@@ -232,6 +232,20 @@ func (s *Service) Delete(ctx context.Context, scope Scope, table string) (Descri
 	return was, err
 }
 
+// Clear removes all tables of every account, protected ones too, and returns how
+// many there were. Errors: those of the log.
+func (s *Service) Clear(ctx context.Context) (int, error) {
+	n := 0
+	err := s.commit(ctx, &job{alone: true, run: func(tx *txn) error {
+		for number := range tx.state.byNumber {
+			tx.events = append(tx.events, encodeNumber(eventDrop, number))
+			n++
+		}
+		return nil
+	}})
+	return n, err
+}
+
 // Bounds of a table (developer guide, "Quotas").
 const (
 	maxGlobal = 20
