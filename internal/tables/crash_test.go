@@ -44,13 +44,14 @@ func dump(t testing.TB, s *Service) string {
 	var b strings.Builder
 	var cost int64
 	for _, tab := range s.state.list() {
+		cost += tab.weight
 		fmt.Fprintf(&b, "%d %s %v %v\n", tab.def.Number, tab.def.Name, tab.def.Protected, tab.count)
 		want := map[string][]string{}
 		var count, bytes int64
 		for e := range tab.rows.up("") {
 			it := e.row.item()
 			fmt.Fprintf(&b, " %x\n", e.row.data)
-			count, bytes, cost = count+1, bytes+int64(it.Size()), cost+e.row.cost()
+			count, bytes, cost = count+1, bytes+int64(it.Size()), cost+tab.def.cost(e.key, e.row)
 			for i := range tab.def.Indexes {
 				x := &tab.def.Indexes[i]
 				if at, ok := tab.def.placeIn(x, it); ok {
@@ -72,7 +73,7 @@ func dump(t testing.TB, s *Service) string {
 			}
 		}
 	}
-	if cost != s.state.cost {
+	if cost += tokenCost * int64(len(s.state.order)); cost != s.state.cost {
 		t.Errorf("items cost %d, not %d", cost, s.state.cost)
 	}
 	var tokens []string

@@ -29,18 +29,6 @@ func (r *row) item() value.Item {
 	return it
 }
 
-// rowOverhead is about what a row costs in memory beyond its data: pointers and
-// the places in the table and its indexes.
-const rowOverhead = 200
-
-// cost is what an item costs in memory.
-func (r *row) cost() int64 {
-	if r == nil {
-		return 0
-	}
-	return int64(len(r.data)) + rowOverhead
-}
-
 // table is one table in memory.
 type table struct {
 	def     *Definition
@@ -48,6 +36,31 @@ type table struct {
 	indexes map[string]*ordered
 	count   int64
 	bytes   int64 // as DynamoDB counts them
+	weight  int64 // what the definition costs in memory
+}
+
+// entryCost is about what an entry of a list costs in memory beside its key and
+// its row's data.
+const entryCost = 150
+
+// cost is what an item costs in memory at its place in a table of that
+// definition, at most: its data and place, and in each index its key once more.
+func (d *Definition) cost(place string, r *row) int64 {
+	if r == nil {
+		return 0
+	}
+	entry := int64(len(place) + entryCost)
+	key := int64(min(len(r.data), maxPartitionKey+maxSortKey))
+	return int64(len(r.data)) + entry + int64(len(d.Indexes))*(key+entry)
+}
+
+// total is what all items of the table would cost under another definition.
+func (t *table) total(d *Definition) int64 {
+	var n int64
+	for e := range t.rows.up("") {
+		n += d.cost(e.key, e.row)
+	}
+	return n
 }
 
 // set puts an item at its place, or takes it away when r is nil.
@@ -132,7 +145,8 @@ type state struct {
 	byNumber map[uint64]*table
 	next     uint64 // table number
 	tokens   map[token]done
-	cost     int64 // of all items
+	order    []token // of tokens, the first done first
+	cost     int64   // of everything
 }
 
 // Kinds of events, the first byte of each. docs/formats/metadata.md draws them.
@@ -204,7 +218,7 @@ func (m *machine) Apply(event []byte) error {
 		if err := json.Unmarshal(body, d); err != nil {
 			return err
 		}
-		s.define(d)
+		s.define(d, weigh(event))
 		return nil
 	case eventItems:
 		return s.change(body)
@@ -229,7 +243,11 @@ func (m *machine) Apply(event []byte) error {
 	return errs.New(errs.Unsupported, "table event of a newer version")
 }
 
-func (s *state) define(d *Definition) {
+// weigh is what a table costs in memory that eventDefine makes, beside its items:
+// its definition, and what every table and index has.
+func weigh(event []byte) int64 { return 2*int64(len(event)) + 1000 }
+
+func (s *state) define(d *Definition, weight int64) {
 	t := s.byNumber[d.Number]
 	if t == nil {
 		t = &table{}
@@ -237,6 +255,11 @@ func (s *state) define(d *Definition) {
 		s.byName[name{d.Scope, d.Name}] = t
 		s.next = max(s.next, d.Number+1)
 	}
+	if t.def != nil {
+		s.cost += t.total(d) - t.total(t.def)
+	}
+	s.cost += weight - t.weight
+	t.weight = weight
 	t.redefine(d)
 }
 
@@ -245,9 +268,7 @@ func (s *state) drop(number uint64) error {
 	if t == nil {
 		return errs.New(errs.Corrupt, "event drops an unknown table")
 	}
-	for e := range t.rows.up("") {
-		s.cost -= e.row.cost()
-	}
+	s.cost -= t.weight + t.total(t.def)
 	delete(s.byNumber, number)
 	delete(s.byName, name{t.def.Scope, t.def.Name})
 	return nil
@@ -284,30 +305,35 @@ func (s *state) change(b []byte) error {
 			place = string(b[size : size+int(n)])
 			b = b[size+int(n):]
 		}
-		s.cost += r.cost() - t.rows.get(place).cost()
+		s.cost += t.def.cost(place, r) - t.def.cost(place, t.rows.get(place))
 		t.set(place, r)
 	}
 	return nil
 }
 
 // Transactions are remembered for tokenMillis (API reference,
-// TransactWriteItems: ten minutes), at most maxTokens of them.
+// TransactWriteItems: ten minutes), and tokenCost is what one costs in memory.
 const (
 	tokenMillis = 10 * 60 * 1000
-	maxTokens   = 20_000
+	tokenCost   = 300
 )
 
-// remember keeps a transaction's token, and forgets those of its past when there
-// are many.
+// remember keeps a transaction's token, and forgets those whose time has passed
+// by then.
 func (s *state) remember(t tokenEvent) {
-	if len(s.tokens) >= maxTokens {
-		for k, d := range s.tokens {
-			if d.At+tokenMillis < t.At {
-				delete(s.tokens, k)
-			}
+	for len(s.order) > 0 {
+		first := s.order[0]
+		d, kept := s.tokens[first]
+		if kept && d.At+tokenMillis >= t.At {
+			break
 		}
+		delete(s.tokens, first)
+		s.order = s.order[1:]
+		s.cost -= tokenCost
 	}
 	s.tokens[t.token] = t.done
+	s.order = append(s.order, t.token)
+	s.cost += tokenCost
 }
 
 // snapshotBytes is about how large one event of items in a snapshot gets.
@@ -318,11 +344,8 @@ func (m *machine) Snapshot(emit func([]byte)) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	emit(encodeNumber(eventNext, m.state.next))
-	now := m.clock.Now().UnixMilli()
-	for k, d := range m.state.tokens {
-		if d.At+tokenMillis >= now {
-			emit(encodeJSON(eventToken, tokenEvent{k, d}))
-		}
+	for _, k := range m.state.order {
+		emit(encodeJSON(eventToken, tokenEvent{k, m.state.tokens[k]}))
 	}
 	for _, t := range m.state.list() {
 		emit(encodeJSON(eventDefine, t.def))

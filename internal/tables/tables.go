@@ -178,8 +178,7 @@ func (s *Service) Create(ctx context.Context, d *Definition) (Description, error
 			return errs.New(errs.LimitExceeded, "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber")
 		}
 		d.Number = tx.state.next
-		tx.events = append(tx.events, encodeJSON(eventDefine, d))
-		return nil
+		return s.define(tx, &table{}, d)
 	}})
 	if err != nil {
 		return Description{}, err
@@ -203,13 +202,26 @@ func (s *Service) Update(ctx context.Context, scope Scope, table string, change 
 		if err := d.check(); err != nil {
 			return err
 		}
-		tx.events = append(tx.events, encodeJSON(eventDefine, d))
-		return nil
+		return s.define(tx, t, d)
 	}})
 	if err != nil {
 		return Description{}, err
 	}
 	return s.Describe(scope, table)
+}
+
+// define makes another definition of a table part of a commit.
+func (s *Service) define(tx *txn, t *table, d *Definition) error {
+	event := encodeJSON(eventDefine, d)
+	growth := weigh(event) - t.weight + t.total(d)
+	if t.def != nil {
+		growth -= t.total(t.def)
+	}
+	if err := s.fits(tx, growth); err != nil {
+		return err
+	}
+	tx.events = append(tx.events, event)
+	return nil
 }
 
 // Delete removes a table and all its items, and returns it as it was. Errors:

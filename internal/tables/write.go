@@ -112,11 +112,17 @@ func (s *Service) Transact(ctx context.Context, scope Scope, writes []Write, ide
 		if err != nil {
 			return err
 		}
-		tx.apply(staged)
-		if idempotency != "" {
-			tx.done[key] = done{sum, tx.now}
-			tx.events = append(tx.events, encodeJSON(eventToken, tokenEvent{key, tx.done[key]}))
+		if idempotency == "" {
+			tx.apply(staged)
+			return nil
 		}
+		if err := s.fits(tx, staged.growth+tokenCost); err != nil {
+			return err
+		}
+		tx.apply(staged)
+		tx.cost += tokenCost
+		tx.done[key] = done{sum, tx.now}
+		tx.events = append(tx.events, encodeJSON(eventToken, tokenEvent{key, tx.done[key]}))
 		return nil
 	}})
 }
@@ -150,7 +156,7 @@ func (s *Service) stage(tx *txn, scope Scope, writes []Write) (staged, error) {
 			continue
 		}
 		if w.Op != Check && (c.row != nil || o.Old != nil) {
-			out.growth += c.row.cost() - tx.row(t, c.place).cost()
+			out.growth += t.def.cost(c.place, c.row) - t.def.cost(c.place, tx.row(t, c.place))
 			out.changes = append(out.changes, c)
 		}
 	}
