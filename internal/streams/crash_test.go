@@ -24,6 +24,10 @@ type ledger struct {
 	records map[string][]seen // by stream, in the order put, all of one key
 	shards  map[string]int    // by stream, closed ones included
 	doubt   map[string]bool   // named by the call under way when the power went
+	// sizes are the bounds of records that were set, by stream: the last that was
+	// acknowledged, and the last asked for. So is the account's commitment.
+	sizes     map[string][2]int
+	committed bool
 }
 
 // TestCrash cuts the power at call after call of a script that makes, fills,
@@ -67,13 +71,18 @@ func crashWorld(t *testing.T, fs *vfs.Mem) (*world, error) {
 // crashScript runs until something fails, and returns the number of calls to the
 // file system and what was acknowledged.
 func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
-	told := &ledger{streams: map[string]bool{}, records: map[string][]seen{}, shards: map[string]int{}, doubt: map[string]bool{}}
+	told := &ledger{streams: map[string]bool{}, records: map[string][]seen{}, shards: map[string]int{}, doubt: map[string]bool{},
+		sizes: map[string][2]int{}}
 	w, err := crashWorld(t, fs)
 	if err != nil {
 		return fs.Calls(), told
 	}
 	defer w.log.Close(context.Background())
 	ctx := context.Background()
+	if _, err := w.svc.SetCommitment(ctx, scope, true); err != nil {
+		return fs.Calls(), told
+	}
+	told.committed = true
 	for i := range 12 {
 		name := fmt.Sprintf("s%d", i%5)
 		told.doubt[name] = true
@@ -87,12 +96,16 @@ func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
 			break
 		}
 		told.streams[name], told.shards[name] = true, 1+i%3
+		told.sizes[name] = [2]int{streams.DefaultMaxRecordKiB, streams.DefaultMaxRecordKiB}
 		delete(told.doubt, name)
 		if i%2 == 0 && w.encrypt(name, fmt.Sprint("key/", i%4)) != nil {
 			break
 		}
 		for j := range 6 {
 			if j == 3 && i%3 == 0 && w.decrypt(name) != nil {
+				return fs.Calls(), told
+			}
+			if !told.resize(w, name, streams.DefaultMaxRecordKiB+1+j) {
 				return fs.Calls(), told
 			}
 			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) || j%2 == 0 && !told.reshard(w, name, i+j) {
@@ -137,6 +150,25 @@ func (l *ledger) put(w *world, name, data string) bool {
 	return true
 }
 
+// resize sets how large a stream's records may be, and its policy to the same.
+func (l *ledger) resize(w *world, name string, kib int) bool {
+	ctx := context.Background()
+	l.sizes[name] = [2]int{l.sizes[name][0], kib}
+	if w.svc.SetMaxRecord(ctx, scope, name, kib) != nil || w.svc.SetPolicy(ctx, scope, name, policyOf(kib)) != nil {
+		return false
+	}
+	l.sizes[name] = [2]int{kib, kib}
+	return true
+}
+
+// policyOf is what stands for a policy beside a bound of records: none at first.
+func policyOf(kib int) string {
+	if kib == streams.DefaultMaxRecordKiB {
+		return ""
+	}
+	return fmt.Sprint(kib)
+}
+
 // reshard redraws a stream in one of three ways, and notes how many shards it has
 // when that was acknowledged.
 func (l *ledger) reshard(w *world, name string, way int) bool {
@@ -169,6 +201,9 @@ func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
 		t.Fatalf("crash at call %d: open: %v", at, err)
 	}
 	defer w.log.Close(context.Background())
+	if told.committed && !w.svc.Commitment(scope).Active() {
+		t.Fatalf("crash at call %d: the account's commitment is gone", at)
+	}
 	partitions := 1 // the catalog's
 	all, _ := w.svc.List(scope, "", 100)
 	for _, r := range all {
@@ -190,6 +225,11 @@ func checkAfterCrash(t *testing.T, at int, fs *vfs.Mem, told *ledger) {
 		}
 		if err != nil {
 			continue
+		}
+		size := told.sizes[name]
+		if kib := r.Stream.MaxRecordKiB; !told.doubt[name] && (kib != size[0] && kib != size[1] ||
+			r.Policy != policyOf(size[0]) && r.Policy != policyOf(size[1])) {
+			t.Fatalf("crash at call %d: stream %s takes %d KiB and has policy %q of %d", at, name, kib, r.Policy, size)
 		}
 		w.keyOf(r) // the catalog and the log agree
 		shards := r.Stream.Shards
