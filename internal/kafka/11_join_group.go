@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"bytes"
+
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,7 +33,7 @@ func (d *Door) joinGroup(r *request, in *kmsg.JoinGroupRequest) (*kmsg.JoinGroup
 		j.Rebalance = j.Session
 	}
 	for _, p := range in.Protocols {
-		j.Protocols = append(j.Protocols, brokers.Protocol{Name: p.Name, Metadata: p.Metadata})
+		j.Protocols = append(j.Protocols, brokers.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)}) // the frame is used again
 	}
 	got := d.cluster.Groups().Join(r.ctx(), j)
 	resp := kmsg.NewPtrJoinGroupResponse()

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"bytes"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -20,7 +22,7 @@ func (d *Door) syncGroup(r *request, in *kmsg.SyncGroupRequest) (*kmsg.SyncGroup
 	s := brokers.Sync{Group: in.Group, MemberID: in.MemberID, Instance: deref(in.InstanceID), Generation: in.Generation,
 		ProtocolType: in.ProtocolType, Protocol: in.Protocol, Assignments: map[string][]byte{}}
 	for _, a := range in.GroupAssignment {
-		s.Assignments[a.MemberID] = a.MemberAssignment
+		s.Assignments[a.MemberID] = bytes.Clone(a.MemberAssignment) // the frame is used again
 	}
 	got := d.cluster.Groups().Sync(r.ctx(), s)
 	resp := kmsg.NewPtrSyncGroupResponse()
