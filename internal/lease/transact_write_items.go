@@ -25,7 +25,7 @@ import (
 //
 // Errors: TransactionCanceled, whose CancellationReasons say for each item why, in
 // order; IdempotentParameterMismatch for the token of another request;
-// ResourceNotFound; Validation.
+// ResourceNotFound; Validation, also beyond 4 MB of items.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 //
 // Status: done

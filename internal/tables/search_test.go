@@ -205,6 +205,34 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestTransactionsAreBounded: small requests can make large items, whose commit
+// must still fit the log.
+func TestTransactionsAreBounded(t *testing.T) {
+	ctx := context.Background()
+	s := newTables(t)
+	if _, err := s.Create(ctx, counters()); err != nil {
+		t.Fatal(err)
+	}
+	writes := make([]Write, 12)
+	for i := range writes {
+		it := value.Item{"id": str(fmt.Sprint(i)), "v": str(strings.Repeat("x", 390<<10))}
+		if _, err := s.Write(ctx, scope, Write{Table: "counters", Op: Put, Item: it}); err != nil {
+			t.Fatal(err)
+		}
+		writes[i] = Write{Table: "counters", Op: Change, Key: value.Item{"id": it["id"]},
+			Update: &expr.Update{Sets: []expr.Set{{Path: expr.Attribute("n"), Value: expr.Term{First: expr.Given{Value: number(i)}}}}}}
+	}
+	if err := s.Transact(ctx, scope, writes, "", ""); errs.KindOf(err) != errs.Invalid {
+		t.Errorf("4.6 MB: %v", err)
+	}
+	if it, err := s.Get(scope, "counters", value.Item{"id": str("3")}); err != nil || it["n"].Kind != value.None {
+		t.Errorf("%v %v", it["n"], err)
+	}
+	if err := s.Transact(ctx, scope, writes[:10], "", ""); err != nil {
+		t.Errorf("3.9 MB: %v", err)
+	}
+}
+
 // TestFailedLogFailsAll: when a write cannot be made durable, nothing of it is
 // seen, and a refusal that may rest on it is no refusal.
 func TestFailedLogFailsAll(t *testing.T) {

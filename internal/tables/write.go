@@ -52,8 +52,12 @@ type Canceled struct {
 
 func (*Canceled) Error() string { return "Transaction cancelled" }
 
-// maxItem bounds an item, names included (developer guide, "Quotas").
-const maxItem = 400 << 10
+// Bounds of an item, names included, and of all items of a transaction (developer
+// guide, "Quotas"). The latter keeps a commit within one batch of the log, too.
+const (
+	maxItem     = 400 << 10
+	maxTransact = 4 << 20
+)
 
 // Write does one write. Errors: ConditionFailed, Invalid, NotFound, Throttled
 // when items take too much memory, and those of the log.
@@ -112,6 +116,9 @@ func (s *Service) Transact(ctx context.Context, scope Scope, writes []Write, ide
 		if err != nil {
 			return err
 		}
+		if staged.size() > maxTransact {
+			return errs.New(errs.Invalid, "Collectively the transaction's items exceed the maximum aggregate size of 4 MB")
+		}
 		if idempotency == "" {
 			tx.apply(staged)
 			return nil
@@ -132,6 +139,17 @@ type staged struct {
 	changes  []change
 	outcomes []Outcome
 	growth   int64
+}
+
+// size is that of the items that are put.
+func (st *staged) size() int {
+	n := 0
+	for _, c := range st.changes {
+		if c.row != nil {
+			n += c.row.size
+		}
+	}
+	return n
 }
 
 // stage decides on writes, and changes nothing.
