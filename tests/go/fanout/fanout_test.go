@@ -117,9 +117,15 @@ func (r *reader) event(s *sdk.Subscription) bool {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if !ok {
-		return false
+	if ok {
+		r.take(s, records)
 	}
+	return ok
+}
+
+// take checks the records of an event of s.
+func (r *reader) take(s *sdk.Subscription, records []types.Record) {
+	r.t.Helper()
 	for _, rec := range records {
 		if string(rec.Data) != strconv.Itoa(r.next) || *rec.PartitionKey != "k" {
 			r.t.Fatalf("record %s of key %s came instead of %d", rec.Data, *rec.PartitionKey, r.next)
@@ -134,7 +140,6 @@ func (r *reader) event(s *sdk.Subscription) bool {
 		r.t.Fatalf("continuation %q is before %s", s.Continuation, r.continuation)
 	}
 	r.continuation = s.Continuation
-	return true
 }
 
 // until reads events until n records have come in all.
@@ -318,4 +323,33 @@ func TestStop(t *testing.T) {
 		r.until(again, w.put)
 		w.advance(time.Minute) // the next subscription is not too soon
 	}
+}
+
+// TestKill kills the server again and again while records are put and pushed: what
+// was acknowledged comes once, in order, after the continuation of the last event
+// that came.
+func TestKill(t *testing.T) {
+	const kills = 5
+	w := newWorld(t)
+	r := &reader{t: t}
+	at := sdk.From(types.ShardIteratorTypeTrimHorizon)
+	for range kills {
+		s := w.subscribe(w.client, at)
+		w.puts(20)
+		r.until(s, w.put-5) // some are on their way
+		if err := w.server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for ok := true; ok; { // what had come already is good
+			var records []types.Record
+			if records, ok, _ = s.Next(); ok {
+				r.take(s, records)
+			}
+		}
+		if err := w.server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		at = sdk.After(r.continuation)
+	}
+	r.until(w.subscribe(w.client, at), w.put)
 }
