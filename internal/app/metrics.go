@@ -34,6 +34,7 @@ func startMetrics(_ context.Context, s *Server) error {
 		}
 		return float64(n)
 	})
+	m.Gauge("kinesis_subscriptions", "Subscriptions to shards under way.", func() float64 { return float64(s.streams.Subscriptions()) })
 	for _, g := range []struct {
 		name, help string
 		read       func(tables.Stats) int64

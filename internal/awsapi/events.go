@@ -140,6 +140,9 @@ func (e *Events) end(err error) {
 	if !ok {
 		x.srv.cfg.Log.Error("stream ended early", "operation", x.operation(), "request_id", x.call.caller.RequestID, "error", err)
 		failure = errInternal()
+		if newError := x.route.service.Errors["InternalFailureException"]; newError != nil {
+			failure = newError("") // in a stream, clients know the errors of its model only
+		}
 	}
 	x.code = failure.Code
 	_ = e.Send(e.message("exception", ":exception-type", failure.Code, func(enc codec.Encoder) { failure.encode(enc, "") }))

@@ -216,8 +216,19 @@ func TestSubscribeToShardEnds(t *testing.T) {
 	if n := s.streams.Subscriptions(); n != 0 {
 		t.Errorf("%d subscriptions are left", n)
 	}
+
+	// A failure of the server is named as the model names it.
+	sub = s.subscriber(t, web.URL, "application/x-amz-json-1.1", map[string]any{
+		"ConsumerARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:1767323045", "ShardId": "0",
+		"StartingPosition": map[string]any{"Type": "LATEST"},
+	})
+	sub.message()
+	sub.event()
 	if err := s.log.Close(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+	if m, _ := sub.message(); m.Header(":exception-type") != "InternalFailureException" {
+		t.Errorf("%+v %s", m.Headers, m.Payload)
 	}
 }
 
