@@ -20,8 +20,12 @@ import (
 	"thalweg/internal/arn"
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/codec"
+	"thalweg/internal/awsapi/model/cloudwatch"
 	model "thalweg/internal/awsapi/model/dynamodb"
+	"thalweg/internal/awsapi/model/sts"
+	"thalweg/internal/clock"
 	"thalweg/internal/errs"
+	"thalweg/internal/metrics"
 	"thalweg/internal/tables"
 	"thalweg/internal/tables/value"
 )
@@ -34,6 +38,24 @@ func NewTables(t *tables.Service) *Tables { return &Tables{t} }
 
 // Service is the table of operations to serve.
 func (d *Tables) Service() *awsapi.Service { return model.NewService(d) }
+
+// Metrics answers the one operation of CloudWatch.
+type Metrics struct {
+	to    *metrics.Registry
+	clock clock.Clock
+}
+
+// NewMetrics returns the door to r.
+func NewMetrics(r *metrics.Registry, c clock.Clock) *Metrics { return &Metrics{r, c} }
+
+// Service is the table of operations to serve.
+func (d *Metrics) Service() *awsapi.Service { return cloudwatch.NewService(d) }
+
+// Identity answers the one operation of STS.
+type Identity struct{}
+
+// Service is the table of operations to serve.
+func (d Identity) Service() *awsapi.Service { return sts.NewService(d) }
 
 // scopeOf is where a caller's names mean something.
 func scopeOf(c awsapi.Caller) tables.Scope {

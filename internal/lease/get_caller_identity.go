@@ -8,12 +8,6 @@ import (
 	"thalweg/internal/opt"
 )
 
-// Identity answers the one operation of STS.
-type Identity struct{}
-
-// Service is the table of operations to serve.
-func (d Identity) Service() *awsapi.Service { return model.NewService(d) }
-
 // GetCallerIdentity
 //
 // Says whose credentials signed the request: account, ARN, and as UserId the

@@ -10,21 +10,8 @@ import (
 
 	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/cloudwatch"
-	"thalweg/internal/clock"
 	"thalweg/internal/metrics"
 )
-
-// Metrics answers the one operation of CloudWatch.
-type Metrics struct {
-	to    *metrics.Registry
-	clock clock.Clock
-}
-
-// NewMetrics returns the door to r.
-func NewMetrics(r *metrics.Registry, c clock.Clock) *Metrics { return &Metrics{r, c} }
-
-// Service is the table of operations to serve.
-func (d *Metrics) Service() *awsapi.Service { return model.NewService(d) }
 
 // Bounds of PutMetricData (API reference): metrics in a request, values of one
 // metric, the magnitude of a value, and how old or early its time may be.
