@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js (JavaScript SDK),
-# tests/java (Apache Kafka's client, Kinesis Producer Library) and tests/go (aws-sdk-go-v2, through
-# kill -9) against the real binary, bin/thalweg or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
-# this fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
+# The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js
+# (JavaScript SDK), tests/java (Apache Kafka's client, Kinesis Producer and
+# Client Libraries, Flink) and tests/go (aws-sdk-go-v2, through kill -9) against
+# the real binary, bin/thalweg or $THALWEG_BIN. Versions are pinned; each install
+# is tried three times, then this fails: nothing is skipped. Ends with
+# 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
