@@ -33,6 +33,9 @@ func produceOracle(version int16) *kmsg.ProduceRequest {
 func same(t *testing.T, got ProduceRequest, want *kmsg.ProduceRequest) {
 	t.Helper()
 	w := ProduceRequest{Transactional: want.TransactionID != nil, Acks: want.Acks}
+	if w.Transactional {
+		w.TransactionalID = *want.TransactionID
+	}
 	for _, wt := range want.Topics {
 		topic := ProduceTopic{Name: wt.Topic, ID: wt.TopicID}
 		for _, p := range wt.Partitions {
@@ -48,6 +51,9 @@ func same(t *testing.T, got ProduceRequest, want *kmsg.ProduceRequest) {
 func TestParseProduceAgreesWithKmsg(t *testing.T) {
 	for version := int16(3); version <= 13; version++ {
 		req := produceOracle(version)
+		if id := "teller"; version%2 == 0 {
+			req.TransactionID = &id
+		}
 		got, err := ParseProduce(req.AppendTo(nil), version)
 		if err != nil {
 			t.Fatalf("version %d: %v", version, err)

@@ -12,9 +12,11 @@ const maxProduceParts = 1 << 16
 
 // ProduceRequest is a request to append record batches, of version 3 or later.
 type ProduceRequest struct {
-	Transactional bool // it names a transactional id
-	Acks          int16
-	Topics        []ProduceTopic
+	// TransactionalID is meant when Transactional is set.
+	TransactionalID string
+	Transactional   bool
+	Acks            int16
+	Topics          []ProduceTopic
 }
 
 // ProduceTopic is one topic's part: by Name, by ID from version 13 on.
@@ -36,11 +38,13 @@ func ParseProduce(body []byte, version int16) (ProduceRequest, error) {
 	r := reader{b: body}
 	flexible := version >= produceFlexible
 	var p ProduceRequest
+	var id []byte
 	if flexible {
-		p.Transactional = r.compact() != nil
+		id = r.compact()
 	} else {
-		p.Transactional = r.nullableString() != nil
+		id = r.nullableString()
 	}
+	p.TransactionalID, p.Transactional = string(id), id != nil
 	p.Acks = r.int16()
 	r.int32() // timeout: a batch is answered when it is durable
 	parts := 0
