@@ -50,6 +50,8 @@ type Cluster struct {
 	producers producerIDs
 	groups    *Groups
 
+	transactions *Transactions
+
 	mu     sync.RWMutex
 	topics map[uint64]*Topic // by stream number; guarded by mu
 }
@@ -64,7 +66,7 @@ func New(o Options) *Cluster {
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
 		brokers: int32(max(o.Brokers, 1)), topics: map[uint64]*Topic{},
 	}
-	c.groups = newGroups(c)
+	c.groups, c.transactions = newGroups(c), newTransactions(c)
 	secret := o.Keys.Secret("kafka cluster default")
 	c.id = base64.RawURLEncoding.EncodeToString(secret[:16])
 	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }

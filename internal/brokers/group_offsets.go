@@ -20,24 +20,7 @@ type Commit struct {
 // Commit makes offsets of a group durable. The error is for all of them;
 // otherwise each has its own.
 func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, generation int32, list []Commit) *Error {
-	now := clock.Millis(gs.cluster.clock)
-	good := 0
-	for i := range list {
-		c := &list[i]
-		t := gs.cluster.Topic(c.Topic)
-		switch {
-		case c.Err != nil:
-			continue
-		case t == nil || c.Partition < 0 || c.Partition >= t.Partitions():
-			c.Err = refuse(UnknownTopic, "This server does not host this topic-partition.")
-			continue
-		case len(c.Metadata) > MaxOffsetMetadata:
-			c.Err = refuse(OffsetMetadataTooLarge, "The metadata field of the offset request was too large.")
-			continue
-		}
-		c.Time = now
-		good++
-	}
+	good := gs.checkCommits(list, clock.Millis(gs.cluster.clock))
 	var refused *Error
 	var wait chan *Error
 	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {
@@ -57,27 +40,57 @@ func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, gen
 	return refused
 }
 
-// Fetch returns what a group has committed for a partition. A group that there is
-// not has committed nothing.
-func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic string, partition int32) (Committed, bool))) *Error {
-	none := func(string, int32) (Committed, bool) { return Committed{}, false }
+// checkCommits refuses what cannot be committed, gives the others the time, and
+// counts them.
+func (gs *Groups) checkCommits(list []Commit, now int64) (good int) {
+	for i := range list {
+		c := &list[i]
+		t := gs.cluster.Topic(c.Topic)
+		switch {
+		case c.Err != nil:
+			continue
+		case t == nil || c.Partition < 0 || c.Partition >= t.Partitions():
+			c.Err = refuse(UnknownTopic, "This server does not host this topic-partition.")
+			continue
+		case len(c.Metadata) > MaxOffsetMetadata:
+			c.Err = refuse(OffsetMetadataTooLarge, "The metadata field of the offset request was too large.")
+			continue
+		}
+		c.Time = now
+		good++
+	}
+	return good
+}
+
+// Fetched is what a group has committed for a partition.
+type Fetched struct {
+	Committed
+	OK bool // it has committed something
+	// Unstable tells that an open transaction will decide on it.
+	Unstable bool
+}
+
+// Fetch shows fn what a group has committed. A group that there is not has
+// committed nothing.
+func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic string, partition int32) Fetched)) *Error {
 	found, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
-		fn(func(topic string, partition int32) (Committed, bool) {
-			c, ok := e.offsets[topicPartition{topic, partition}]
-			return c, ok
+		fn(func(topic string, partition int32) Fetched {
+			k := topicPartition{topic, partition}
+			c, ok := e.offsets[k]
+			return Fetched{Committed: c, OK: ok, Unstable: e.unstable(k)}
 		})
 	})
 	if err == nil && !found {
-		fn(none)
+		fn(func(string, int32) Fetched { return Fetched{} })
 	}
 	return err
 }
 
 // FetchAll shows everything that a group has committed, by topic and partition.
-func (gs *Groups) FetchAll(ctx context.Context, id string, fn func(topic string, partition int32, c Committed)) *Error {
+func (gs *Groups) FetchAll(ctx context.Context, id string, fn func(topic string, partition int32, c Fetched)) *Error {
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
 		for _, k := range keys(e.offsets) {
-			fn(k.topic, k.partition, e.offsets[k])
+			fn(k.topic, k.partition, Fetched{Committed: e.offsets[k], OK: true, Unstable: e.unstable(k)})
 		}
 	})
 	return err

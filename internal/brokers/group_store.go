@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"unicode/utf16"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/clock"
@@ -147,15 +145,8 @@ func (gs *Groups) storeGroup(e *entry, done func(*Error)) {
 
 // storeOffsets makes commits durable and then visible; e.mu is held.
 func (gs *Groups) storeOffsets(e *entry, list []Commit, done func(*Error)) {
-	var b batch.Builder
 	now := clock.Millis(gs.cluster.clock)
-	for i := range list {
-		if c := &list[i]; c.Err == nil {
-			key, value := offsetRecord(e.group.id, topicPartition{c.Topic, c.Partition}, c.Committed)
-			b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
-		}
-	}
-	gs.append(e, b.Finish(), func(err *Error) {
+	gs.append(e, e.commitBatch(list, now), func(err *Error) {
 		if err == nil {
 			for i := range list {
 				if c := &list[i]; c.Err == nil {
@@ -166,6 +157,18 @@ func (gs *Groups) storeOffsets(e *entry, list []Commit, done func(*Error)) {
 		}
 		done(err)
 	})
+}
+
+// commitBatch is the records of commits that have no error; mu is held.
+func (e *entry) commitBatch(list []Commit, now int64) []byte {
+	var b batch.Builder
+	for i := range list {
+		if c := &list[i]; c.Err == nil {
+			key, value := offsetRecord(e.group.id, topicPartition{c.Topic, c.Partition}, c.Committed)
+			b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
+		}
+	}
+	return b.Finish()
 }
 
 // forget removes committed offsets, and the group itself if all is set, durably;
@@ -184,7 +187,7 @@ func (gs *Groups) forget(e *entry, gone []topicPartition, all bool, done func(*E
 			for _, k := range gone {
 				delete(e.offsets, k)
 			}
-			if all && len(e.group.members) == 0 && len(e.offsets) == 0 && e.flying == 0 {
+			if all && len(e.group.members) == 0 && len(e.offsets) == 0 && e.atRest() {
 				gs.drop(e)
 			}
 		}
@@ -204,45 +207,38 @@ func (gs *Groups) drop(e *entry) {
 }
 
 // load reads a partition; mu is held.
-func (gs *Groups) load(ctx context.Context, p *offsetsPartition) error {
-	info, err := p.log.Info(p.partition)
-	if err != nil {
-		return err
-	}
-	for at := info.Start; at < info.End; {
-		if err := ctx.Err(); err != nil {
-			return err
+func (gs *Groups) load(ctx context.Context, p *keyedPartition) error {
+	return p.each(ctx, func(b []byte, h batch.Header) error {
+		if h.Attributes&batch.Control != 0 {
+			if commit, ok := markerOf(b); ok {
+				for _, e := range gs.byID {
+					if e.store == p {
+						e.settle(h.ProducerID, commit)
+					}
+				}
+			}
+			return nil
 		}
-		got, err := p.log.Read(p.partition, at, scanBytes, log.Uncommitted)
+		producer := int64(-1)
+		if h.Attributes&batch.Transactional != 0 {
+			producer = h.ProducerID
+		}
+		it, err := batch.Records(b)
 		if err != nil {
 			return err
 		}
-		for _, b := range got.List {
-			at = b.Base + int64(b.Count)
-			p.grown += int64(len(b.Bytes))
-			it, err := batch.Records(b.Bytes)
-			if err != nil {
-				got.Release()
+		for it.Next() {
+			if err := gs.apply(it.Record(), producer); err != nil {
 				return err
 			}
-			for it.Next() {
-				if err := gs.apply(it.Record()); err != nil {
-					got.Release()
-					return err
-				}
-			}
 		}
-		empty := len(got.List) == 0
-		got.Release()
-		if empty {
-			return errs.New(errs.Corrupt, "the groups end before their end")
-		}
-	}
-	return nil
+		return it.Err()
+	})
 }
 
-// apply does what one record says; gs.mu is held.
-func (gs *Groups) apply(r *batch.Record) error {
+// apply does what one record says, which belongs to an open transaction unless
+// producer is -1; gs.mu is held.
+func (gs *Groups) apply(r *batch.Record, producer int64) error {
 	if len(r.Key) < 2 {
 		return errs.New(errs.Corrupt, "a record of the groups has no key")
 	}
@@ -267,7 +263,12 @@ func (gs *Groups) apply(r *batch.Record) error {
 		if e == nil {
 			e = gs.add(key.Group)
 		}
-		e.offsets[k] = Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp}
+		c := Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp}
+		if producer >= 0 {
+			e.addPending(producer, k, c)
+			return nil
+		}
+		e.offsets[k] = c
 		e.touched = max(e.touched, v.CommitTimestamp)
 		return nil
 	case groupKeyVersion:
@@ -322,17 +323,6 @@ func (g *group) restore(v *kmsg.GroupMetadataValue, now int64) {
 	}
 }
 
-// rewriteBytes is how many bytes a partition grows by, at least, before what is
-// alive in it is written again and the rest trimmed.
-const rewriteBytes = 1 << 20
-
-// due tells whether the partition holds far more than what is alive.
-func (p *offsetsPartition) due() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.grown > max(rewriteBytes, 4*p.kept)
-}
-
 // compact rewrites the partitions where it is due.
 func (gs *Groups) compact(ctx context.Context) {
 	for i := range gs.stores {
@@ -346,7 +336,7 @@ func (gs *Groups) compact(ctx context.Context) {
 // rewrite appends what every group of a partition consists of, each in one batch,
 // and trims what came before the first. While a group has an append under way,
 // nothing is done: what it says is not known yet.
-func (gs *Groups) rewrite(ctx context.Context, p *offsetsPartition) {
+func (gs *Groups) rewrite(ctx context.Context, p *keyedPartition) {
 	info, err := p.log.Info(p.partition)
 	if err != nil {
 		return
@@ -357,7 +347,7 @@ func (gs *Groups) rewrite(ctx context.Context, p *offsetsPartition) {
 			continue
 		}
 		e.mu.Lock()
-		busy := e.flying > 0
+		busy := !e.atRest()
 		if !busy && !e.dead {
 			ok := make(chan *Error, 1)
 			wait = append(wait, ok)
@@ -373,15 +363,7 @@ func (gs *Groups) rewrite(ctx context.Context, p *offsetsPartition) {
 			return
 		}
 	}
-	r, err := log.Do(p.log, log.Request{Entries: []log.Entry{{Kind: log.Trim, Partition: p.partition, Offset: info.End}}})
-	if err != nil || len(r) == 0 {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if after, err := p.log.Info(p.partition); err == nil {
-		p.grown, p.kept = 0, after.Bytes
-	}
+	p.trim(info.End)
 }
 
 // batch is all that the group consists of; mu is held.
@@ -395,6 +377,3 @@ func (e *entry) batch(now int64) []byte {
 	}
 	return b.Finish()
 }
-
-// utf16Units are the units in which Java counts a string.
-func utf16Units(s string) []uint16 { return utf16.Encode([]rune(s)) }

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf16"
 
 	"thalweg/internal/clock"
-	"thalweg/internal/log"
 )
 
 // Bounds of a member's timeouts, as group.min.session.timeout.ms and
@@ -44,16 +44,18 @@ type Groups struct {
 	loaded bool              // guarded by mu
 	byID   map[string]*entry // guarded by mu
 	armed  int64             // guarded by mu; when Run looks next
-	stores [offsetsPartitions]offsetsPartition
+	stores [offsetsPartitions]keyedPartition
 }
 
 // entry is one group with what it has committed.
 type entry struct {
-	store *offsetsPartition
+	store *keyedPartition
 	mu    sync.Mutex
 	group *group // guarded by mu
 	// offsets are what was committed and is durable; guarded by mu.
 	offsets map[topicPartition]Committed
+	// pending are offsets of open transactions, by producer; guarded by mu.
+	pending map[int64]map[topicPartition]Committed
 	touched int64 // guarded by mu; the last commit, Unix milliseconds
 	flying  int   // guarded by mu; appends not yet answered
 	dead    bool  // guarded by mu; it has been removed
@@ -87,16 +89,9 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 	if gs.loaded {
 		return nil
 	}
-	t := gs.cluster.Topic(OffsetsTopic)
-	if t == nil {
-		var err *Error
-		t, err = gs.cluster.CreateTopic(ctx, NewTopic{
-			Name: OffsetsTopic, Partitions: offsetsPartitions, Replication: 1, internal: true,
-			Configs: map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"},
-		})
-		if err != nil {
-			return &Error{Code: CoordinatorNotAvailable, Msg: "The place of the groups cannot be made.", Err: err}
-		}
+	t, err := gs.cluster.internalTopic(ctx, OffsetsTopic, offsetsPartitions)
+	if err != nil {
+		return err
 	}
 	for i := range gs.stores {
 		p, ok := t.Partition(int32(i))
@@ -116,13 +111,28 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 // Coordinator is the broker that clients ask about a group.
 func (gs *Groups) Coordinator(group string) int32 { return 1 + partitionOf(group)%gs.cluster.brokers }
 
-// partitionOf is the partition that holds a group: Java's hash of the name.
-func partitionOf(group string) int32 {
-	var h int32
-	for _, r := range utf16Units(group) {
-		h = 31*h + int32(r)
+// internalTopic is a topic of the brokers' own, which is made if there is none.
+func (c *Cluster) internalTopic(ctx context.Context, name string, partitions int32) (*Topic, *Error) {
+	if t := c.Topic(name); t != nil {
+		return t, nil
 	}
-	return (h & 0x7fffffff) % offsetsPartitions
+	t, err := c.CreateTopic(ctx, NewTopic{Name: name, Partitions: partitions, Replication: 1, internal: true,
+		Configs: map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}})
+	if err != nil {
+		return nil, &Error{Code: CoordinatorNotAvailable, Msg: "The topic " + name + " cannot be made.", Err: err}
+	}
+	return t, nil
+}
+
+// partitionOf is the partition that holds a group.
+func partitionOf(group string) int32 { return (javaHash(group) & 0x7fffffff) % offsetsPartitions }
+
+// javaHash is Java's hash of a string.
+func javaHash(s string) (h int32) {
+	for _, unit := range utf16.Encode([]rune(s)) {
+		h = 31*h + int32(unit)
+	}
+	return h
 }
 
 // find returns the group of that id; make makes it if there is none.
@@ -224,8 +234,11 @@ func (e *entry) expires() int64 {
 	return max(e.group.since, e.touched) + offsetRetention.Milliseconds()
 }
 
+// atRest tells that what is known of the group is all there is; mu is held.
+func (e *entry) atRest() bool { return e.flying == 0 && len(e.pending) == 0 }
+
 // unused tells a group of which nothing was ever stored; mu is held.
-func (e *entry) unused() bool { return e.group.generation == 0 && len(e.offsets) == 0 && e.flying == 0 }
+func (e *entry) unused() bool { return e.group.generation == 0 && len(e.offsets) == 0 && e.atRest() }
 
 // Run does what time brings: sessions and rebalances that end, offsets that
 // expire, and the rewriting of what keeps the log from being trimmed.
@@ -245,12 +258,17 @@ func (gs *Groups) Run(ctx context.Context) error {
 			e.mu.Lock()
 			if !e.dead {
 				e.group.tick(now)
-				if len(e.group.members) == 0 && len(e.group.pending) == 0 && e.expires() <= now && e.flying == 0 {
+				if len(e.group.members) == 0 && len(e.group.pending) == 0 && e.expires() <= now && e.atRest() {
 					gs.bury(e)
 				}
 			}
-			if at := e.next(); !e.dead && at > 0 && (next == 0 || at < next) {
-				next = at
+			if at := e.next(); !e.dead && at > 0 {
+				if at <= now { // it was tried just now
+					at = now + time.Second.Milliseconds()
+				}
+				if next == 0 || at < next {
+					next = at
+				}
 			}
 			e.mu.Unlock()
 		}
@@ -258,12 +276,21 @@ func (gs *Groups) Run(ctx context.Context) error {
 		gs.mu.Lock()
 		gs.armed = next
 		gs.mu.Unlock()
-		wait := time.Hour
-		if next > 0 {
-			wait = time.Duration(max(next-now, 1)) * time.Millisecond
+		if next == 0 {
+			next = now + time.Hour.Milliseconds()
 		}
-		timer.Reset(wait)
+		if !gs.cluster.wait(timer, next) {
+			gs.look()
+		}
 	}
+}
+
+// wait arms timer for a time in Unix milliseconds. It reports false if the clock
+// moved while it did, so that the timer may be late.
+func (c *Cluster) wait(timer clock.Timer, next int64) bool {
+	now := clock.Millis(c.clock)
+	timer.Reset(time.Duration(next-now) * time.Millisecond)
+	return clock.Millis(c.clock) == now
 }
 
 // all are the groups, by id.
@@ -469,15 +496,3 @@ func (gs *Groups) forgetTopic(ctx context.Context, topic string) {
 		e.mu.Unlock()
 	}
 }
-
-// offsetsPartition is one partition of OffsetsTopic.
-type offsetsPartition struct {
-	log       log.Log
-	partition log.PartitionID
-
-	mu    sync.Mutex
-	grown int64 // guarded by mu; bytes since it was last rewritten
-	kept  int64 // guarded by mu; bytes that the last rewriting took
-}
-
-func (p *offsetsPartition) open(l log.Log, id log.PartitionID) { p.log, p.partition = l, id }

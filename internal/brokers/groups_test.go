@@ -21,7 +21,7 @@ func (w *world) commit(group, topic string, partition int32, offset int64) {
 func (w *world) committed(group string) string {
 	w.t.Helper()
 	out := ""
-	if err := w.cluster.Groups().FetchAll(context.Background(), group, func(topic string, p int32, c Committed) {
+	if err := w.cluster.Groups().FetchAll(context.Background(), group, func(topic string, p int32, c Fetched) {
 		out += fmt.Sprintf("%s/%d=%d %q ", topic, p, c.Offset, c.Metadata)
 	}); err != nil {
 		w.t.Fatal(err)

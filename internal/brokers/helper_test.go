@@ -58,6 +58,7 @@ func (w *world) open() {
 	w.beside = lifecycle.NewGroup(context.Background())
 	w.beside.Go("groups", w.cluster.Groups().Run)
 	w.beside.Go("answers", w.cluster.Groups().Deliver)
+	w.beside.Go("transactions", w.cluster.Transactions().Run)
 }
 
 func (w *world) close() {

@@ -18,6 +18,13 @@ const (
 	posMaxTimestamp = 35
 )
 
+// InTransaction tells whose open transaction a batch that [Cluster.Entry] took
+// belongs to, if it does.
+func InTransaction(b []byte) (producer int64, epoch int16, ok bool) {
+	h, err := batch.ParseHeader(b)
+	return h.ProducerID, h.ProducerEpoch, err == nil && h.Attributes&batch.Transactional != 0
+}
+
 // Entry makes the entry that appends what a client sent for partition i of t: one
 // whole record batch, checked inside and out as Apache Kafka does. The batch
 // stays the client's, but for the times of a topic of LogAppendTime.
@@ -60,8 +67,6 @@ func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
 	case len(b) > t.limits.maxBytes:
 		return refuse(MessageTooLarge, "The record batch size in the append is %d bytes which exceeds the maximum configured value of %d (max.message.bytes).",
 			len(b), t.limits.maxBytes)
-	case h.Attributes&batch.Transactional != 0:
-		return refuse(InvalidTxnState, "Transactions are not supported by this server.")
 	case h.Attributes&batch.CompressionMask > 4:
 		return refuse(UnsupportedCompression, "The compression type of the record batch is unknown.")
 	}
