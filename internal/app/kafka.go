@@ -26,6 +26,7 @@ func startKafka(_ context.Context, s *Server) error {
 	})
 	s.group.Go("consumer groups", cluster.Groups().Run)
 	s.group.Go("consumer group answers", cluster.Groups().Deliver)
+	s.group.Go("transactions", cluster.Transactions().Run)
 	var listeners []kafka.Listener
 	for _, l := range s.cfg.ListenKafka {
 		if err := checkKafkaBind(l, s.cfg.Insecure); err != nil {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,16 +17,17 @@ import (
 // inside and out, compressed or not; what is wrong with one is no matter of the
 // others. acks -1 and 1 are answered when the batch is durable, as --durability
 // says; 0 is not answered, and an error then ends the connection. An idempotent
-// producer's repeat is answered with the offset it got first.
+// producer's repeat is answered with the offset it got first. A transaction's
+// batches are taken while it is open and the partition is part of it.
 //
 // Errors: CORRUPT_MESSAGE for a checksum, INVALID_RECORD for what is in a batch,
 // MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_REQUIRED_ACKS,
 // UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OUT_OF_ORDER_SEQUENCE_NUMBER,
-// INVALID_PRODUCER_EPOCH; POLICY_VIOLATION for a closed shard of a stream;
+// INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE; POLICY_VIOLATION for a closed shard of a stream;
 // NOT_ENOUGH_REPLICAS, after which clients try again, when memory or disk are
 // spent, and beyond the shard's rate where AWS's limits hold; KAFKA_STORAGE_ERROR when the log is read-only.
 //
-// Status: partial: transactional batches are refused with INVALID_TXN_STATE
+// Status: done
 
 // maxAppendBytes bounds one append; a larger request makes several.
 const maxAppendBytes = 16 << 20
@@ -55,10 +57,11 @@ func (c *conn) produce(h kwire.Header, rest []byte, f *frame) error {
 		f.release()
 		return err
 	}
-	p.check()
+	leave := p.check(c.ctx)
 	f.uncharge() // the log charges what it takes
 	c.appends.Add(1)
 	p.append(c.door.log, c.appends.Done)
+	leave()
 	return c.queue(&reply{ready: p.ready, make: p.response, done: f.release})
 }
 
@@ -77,8 +80,17 @@ func (c *conn) parseProduce(h kwire.Header, rest []byte) (*producing, error) {
 	return &producing{header: h, in: in, ready: make(chan struct{}), cluster: c.door.cluster}, nil
 }
 
-// check finds each partition and holds its batch against the rules.
-func (p *producing) check() {
+// check finds each partition and holds its batch against the rules. A transaction
+// that batches belong to does not end before leave is called.
+func (p *producing) check(ctx context.Context) (leave func()) {
+	var txn *brokers.Txn
+	var noTxn *brokers.Error
+	leave = func() {}
+	if p.in.Transactional {
+		if txn, noTxn = p.cluster.Transactions().Enter(ctx, p.in.TransactionalID); noTxn == nil {
+			leave = txn.Leave
+		}
+	}
 	for i := range p.in.Topics {
 		t := &p.in.Topics[i]
 		topic, missing := p.find(t)
@@ -87,14 +99,30 @@ func (p *producing) check() {
 			switch {
 			case p.in.Acks < -1 || p.in.Acks > 1:
 				pt.err = refuse(brokers.InvalidRequiredAcks, "Required acks must be -1, 0 or 1.")
-			case p.in.Transactional:
-				pt.err = refuse(brokers.InvalidTxnState, "Transactions are not supported by this server.")
+			case missing == nil && noTxn != nil:
+				pt.err = noTxn
 			case missing == nil:
 				pt.entry, pt.err = p.cluster.Entry(topic, t.Partitions[k].Index, t.Partitions[k].Records)
+				if pt.err == nil {
+					pt.err = inTransaction(txn, topic, t.Partitions[k].Index, t.Partitions[k].Records)
+				}
 			}
 			p.parts = append(p.parts, pt)
 		}
 	}
+	return leave
+}
+
+// inTransaction refuses a batch of a transaction that is not open, or not txn's.
+func inTransaction(txn *brokers.Txn, t *brokers.Topic, partition int32, records []byte) *brokers.Error {
+	producer, epoch, ok := brokers.InTransaction(records)
+	switch {
+	case !ok:
+		return nil
+	case txn == nil:
+		return refuse(brokers.InvalidTxnState, "The batch is part of a transaction, and the request names none.")
+	}
+	return txn.Check(t, partition, producer, epoch)
 }
 
 func (p *producing) find(t *kwire.ProduceTopic) (*brokers.Topic, *brokers.Error) {

@@ -10,16 +10,17 @@ import (
 //
 // Tells what groups have committed: for the partitions named, or all. Where
 // nothing was committed, and for a group that there is not, the offset is -1 and
-// that is no error.
+// that is no error. A client that wants stable offsets is told to come again while
+// an open transaction will decide on one.
 //
-// Errors: INVALID_GROUP_ID, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
+// Errors: UNSTABLE_OFFSET_COMMIT, INVALID_GROUP_ID, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
 //
 // Status: done
 func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.OffsetFetchResponse, error) {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	if in.Version >= 8 {
 		for i := range in.Groups {
-			resp.Groups = append(resp.Groups, d.fetchOffsets(r, &in.Groups[i], in.Version))
+			resp.Groups = append(resp.Groups, d.fetchOffsets(r, &in.Groups[i], in.Version, in.RequireStable))
 		}
 		return resp, nil
 	}
@@ -30,7 +31,7 @@ func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.Offse
 	for _, t := range in.Topics {
 		g.Topics = append(g.Topics, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions})
 	}
-	got := d.fetchOffsets(r, &g, in.Version)
+	got := d.fetchOffsets(r, &g, in.Version, in.RequireStable)
 	resp.ErrorCode = got.ErrorCode
 	for _, t := range got.Topics {
 		out := kmsg.NewOffsetFetchResponseTopic()
@@ -45,12 +46,12 @@ func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.Offse
 	return resp, nil
 }
 
-func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
+func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, version int16, stable bool) kmsg.OffsetFetchResponseGroup {
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = in.Group
 	var err *brokers.Error
 	if in.Topics == nil {
-		err = d.cluster.Groups().FetchAll(r.ctx(), in.Group, func(topic string, partition int32, c brokers.Committed) {
+		err = d.cluster.Groups().FetchAll(r.ctx(), in.Group, func(topic string, partition int32, c brokers.Fetched) {
 			if n := len(out.Topics); n == 0 || out.Topics[n-1].Topic != topic {
 				t := kmsg.NewOffsetFetchResponseGroupTopic()
 				t.Topic = topic
@@ -60,12 +61,12 @@ func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, versio
 				out.Topics = append(out.Topics, t)
 			}
 			t := &out.Topics[len(out.Topics)-1]
-			t.Partitions = append(t.Partitions, committed(partition, c, true))
+			t.Partitions = append(t.Partitions, committed(partition, c, stable))
 		})
 	} else {
-		err = d.cluster.Groups().Fetch(r.ctx(), in.Group, func(get func(string, int32) (brokers.Committed, bool)) {
+		err = d.cluster.Groups().Fetch(r.ctx(), in.Group, func(get func(string, int32) brokers.Fetched) {
 			for i := range in.Topics {
-				out.Topics = append(out.Topics, d.fetchTopic(&in.Topics[i], version, get))
+				out.Topics = append(out.Topics, d.fetchTopic(&in.Topics[i], version, stable, get))
 			}
 		})
 	}
@@ -73,7 +74,7 @@ func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, versio
 	return out
 }
 
-func (d *Door) fetchTopic(in *kmsg.OffsetFetchRequestGroupTopic, version int16, get func(string, int32) (brokers.Committed, bool)) kmsg.OffsetFetchResponseGroupTopic {
+func (d *Door) fetchTopic(in *kmsg.OffsetFetchRequestGroupTopic, version int16, stable bool, get func(string, int32) brokers.Fetched) kmsg.OffsetFetchResponseGroupTopic {
 	out := kmsg.NewOffsetFetchResponseGroupTopic()
 	out.Topic, out.TopicID = in.Topic, in.TopicID
 	name, known := in.Topic, true
@@ -84,9 +85,9 @@ func (d *Door) fetchTopic(in *kmsg.OffsetFetchRequestGroupTopic, version int16, 
 		}
 	}
 	for _, p := range in.Partitions {
-		c, ok := get(name, p)
-		o := committed(p, c, ok && known)
+		o := committed(p, get(name, p), stable)
 		if !known {
+			o = committed(p, brokers.Fetched{}, stable)
 			o.ErrorCode = code(unknownTopicID())
 		}
 		out.Partitions = append(out.Partitions, o)
@@ -95,10 +96,13 @@ func (d *Door) fetchTopic(in *kmsg.OffsetFetchRequestGroupTopic, version int16, 
 }
 
 // committed is what is answered for a partition.
-func committed(partition int32, c brokers.Committed, ok bool) kmsg.OffsetFetchResponseGroupTopicPartition {
+func committed(partition int32, c brokers.Fetched, stable bool) kmsg.OffsetFetchResponseGroupTopicPartition {
 	out := kmsg.NewOffsetFetchResponseGroupTopicPartition()
 	out.Partition, out.Offset, out.LeaderEpoch, out.Metadata = partition, -1, -1, new(string)
-	if ok {
+	switch {
+	case stable && c.Unstable:
+		out.ErrorCode = int16(brokers.UnstableOffsetCommit)
+	case c.OK:
 		out.Offset, out.LeaderEpoch, out.Metadata = c.Offset, c.Epoch, &c.Metadata
 	}
 	return out

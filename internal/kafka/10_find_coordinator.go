@@ -8,31 +8,33 @@ import (
 
 // FindCoordinator
 //
-// Tells which broker to ask about a consumer group, and makes the place where
-// groups are kept when it is first asked.
+// Tells which broker to ask about a consumer group or a transactional id, and makes
+// the place where they are kept when it is first asked.
 //
-// Errors: INVALID_GROUP_ID; COORDINATOR_NOT_AVAILABLE while groups cannot be read;
+// Errors: INVALID_GROUP_ID; COORDINATOR_NOT_AVAILABLE while they cannot be read;
 // INVALID_REQUEST for coordinators of other kinds.
 //
-// Status: partial: coordinators of transactions and of share groups are refused
+// Status: partial: coordinators of share groups are refused
 func (d *Door) findCoordinator(r *request, in *kmsg.FindCoordinatorRequest) (*kmsg.FindCoordinatorResponse, error) {
 	resp := kmsg.NewPtrFindCoordinatorResponse()
 	one := func(key string) kmsg.FindCoordinatorResponseCoordinator {
 		out := kmsg.NewFindCoordinatorResponseCoordinator()
 		out.Key, out.NodeID, out.Port = key, -1, -1
 		var err *brokers.Error
+		id := int32(-1)
 		switch {
-		case in.CoordinatorType != 0:
-			err = refuse(brokers.InvalidRequest, "This server coordinates consumer groups only.")
+		case in.CoordinatorType > 1:
+			err = refuse(brokers.InvalidRequest, "This server coordinates consumer groups and transactions only.")
 		case key == "":
 			err = refuse(brokers.InvalidGroupID, "The configured groupId is invalid.")
+		case in.CoordinatorType == 1:
+			err, id = d.cluster.Transactions().Ready(r.ctx()), d.cluster.Transactions().Coordinator(key)
 		default:
-			err = d.cluster.Groups().Ready(r.ctx())
+			err, id = d.cluster.Groups().Ready(r.ctx()), d.cluster.Groups().Coordinator(key)
 		}
 		if out.ErrorCode, out.ErrorMessage = code(err), message(err); err != nil {
 			return out
 		}
-		id := d.cluster.Groups().Coordinator(key)
 		for _, b := range r.conn.brokers() {
 			if b.id == id {
 				out.NodeID, out.Host, out.Port = b.id, b.host, b.port

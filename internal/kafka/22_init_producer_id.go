@@ -1,10 +1,6 @@
 package kafka
 
-import (
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"thalweg/internal/brokers"
-)
+import "github.com/twmb/franz-go/pkg/kmsg"
 
 // InitProducerId
 //
@@ -12,22 +8,28 @@ import (
 // sequences are then checked by the log, across restarts too. As with Apache
 // Kafka, a producer without a transactional id gets a new one whatever it names.
 //
-// Errors: UNSUPPORTED_VERSION for a transactional id; KAFKA_STORAGE_ERROR when the
-// log is read-only.
+// With a transactional id it gets the id's producer with the next epoch, which
+// fences its predecessors; a transaction that one of them left open is aborted.
 //
-// Status: partial: transactional ids are refused
+// Errors: INVALID_TRANSACTION_TIMEOUT beyond 15 minutes, PRODUCER_FENCED
+// (INVALID_PRODUCER_EPOCH before version 4), COORDINATOR_NOT_AVAILABLE;
+// KAFKA_STORAGE_ERROR when the log is read-only.
+//
+// Status: done
 func (d *Door) initProducerID(r *request, in *kmsg.InitProducerIDRequest) (*kmsg.InitProducerIDResponse, error) {
 	resp := kmsg.NewPtrInitProducerIDResponse()
-	resp.ProducerID, resp.ProducerEpoch = -1, -1
-	if in.TransactionalID != nil {
-		resp.ErrorCode = int16(brokers.UnsupportedVersion)
+	if in.TransactionalID == nil {
+		id, err := d.cluster.NewProducerID(r.ctx())
+		if resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = code(err), id, 0; err != nil {
+			resp.ProducerID, resp.ProducerEpoch = -1, -1
+		}
 		return resp, nil
 	}
-	id, err := d.cluster.NewProducerID(r.ctx())
-	if err != nil {
-		resp.ErrorCode = code(err)
-		return resp, nil
+	had, epoch := int64(-1), int16(-1)
+	if in.Version >= 3 {
+		had, epoch = in.ProducerID, in.ProducerEpoch
 	}
-	resp.ProducerID, resp.ProducerEpoch = id, 0
+	id, next, err := d.cluster.Transactions().Init(r.ctx(), *in.TransactionalID, int64(in.TransactionTimeoutMillis), had, epoch)
+	resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = fencedCode(err, in.Version >= 4), id, next
 	return resp, nil
 }

@@ -61,6 +61,7 @@ func newServer(t testing.TB, count int, tune func(*Options)) *server {
 	background := lifecycle.NewGroup(context.WithoutCancel(t.Context()))
 	background.Go("groups", s.cluster.Groups().Run)
 	background.Go("answers", s.cluster.Groups().Deliver)
+	background.Go("transactions", s.cluster.Transactions().Run)
 	o := Options{Cluster: s.cluster, Log: s.log, Budget: s.budget, Clock: c, Logger: slog.New(slog.DiscardHandler)}
 	if tune != nil {
 		tune(&o)

@@ -171,7 +171,7 @@ func TestUnservedRequestsEndTheConnection(t *testing.T) {
 		"a metadata larger than any": head(maxSmallFrame+1, 3, 12),
 		"a produce larger than any":  head(2<<20+1, 0, 9),
 		"a key that there is not":    head(10, 999, 0),
-		"a key that is not served":   head(10, 28, 3),
+		"a key that is not served":   head(10, 27, 1),
 		"a version too new":          head(10, 3, 99),
 		"a version too old":          head(10, 1, 3),
 		"a produce of version 2":     head(10, 0, 2),
@@ -307,7 +307,8 @@ func TestProduceRefusals(t *testing.T) {
 		"no key, compacted":     {"table", -1, bytes.Clone(keyless.Finish()), brokers.InvalidRecord},
 		"from the future":       {"game", -1, bytes.Clone(late.Finish()), brokers.InvalidTimestamp},
 		"control batch":         {"game", -1, reseal(oneBatch("one"), batch.Control), brokers.InvalidRecord},
-		"transactional":         {"game", -1, reseal(oneBatch("one"), batch.Transactional), brokers.InvalidTxnState},
+		"of no producer":        {"game", -1, reseal(oneBatch("one"), batch.Transactional), brokers.InvalidRecord},
+		"of no transaction":     {"game", -1, reseal(sequenced(oneBatch("one")), batch.Transactional), brokers.InvalidTxnState},
 		"unknown compression":   {"game", -1, reseal(oneBatch("one"), 6), brokers.UnsupportedCompression},
 		"gzip that is not gzip": {"game", -1, reseal(oneBatch("one"), 1), brokers.InvalidRecord},
 	} {
@@ -331,6 +332,14 @@ func TestProduceRefusals(t *testing.T) {
 		r.write(produceFrame("none", 0, 0, oneBatch("one"), 3))
 		r.closed()
 	})
+}
+
+// sequenced makes a batch an idempotent producer's first.
+func sequenced(b []byte) []byte {
+	binary.BigEndian.PutUint64(b[43:], 7)
+	binary.BigEndian.PutUint16(b[51:], 0)
+	binary.BigEndian.PutUint32(b[53:], 0)
+	return b
 }
 
 // reseal sets attribute bits of a batch and makes its checksum right.
