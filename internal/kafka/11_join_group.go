@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"bytes"
-
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"

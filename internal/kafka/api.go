@@ -15,7 +15,9 @@ type api struct {
 	min, max int16
 	// from is the first version that is served; 0 is min. Versions below it are
 	// shown and not served.
-	from  int16
+	from int16
+	// serve answers a request. Bytes in the request are those of its frame, which is
+	// used again once serve has returned; texts are its own.
 	serve func(*Door, *request, kmsg.Request) (kmsg.Response, error)
 }
 

@@ -137,6 +137,44 @@ func committedSum(t *testing.T, cl *kgo.Client, group string) (sum int64) {
 	return sum
 }
 
+// TestMembersAreKept: what a member offered is its own when the buffers of its
+// connection have been used for other requests.
+func TestMembersAreKept(t *testing.T) {
+	s := newServer(t, 1, nil)
+	cl := s.client(t)
+	r := s.raw(t)
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Version, join.Group, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis, join.ProtocolType = 3, "g", 10_000, 10_000, "consumer"
+	p := kmsg.NewJoinGroupRequestProtocol()
+	p.Name, p.Metadata = "range", []byte("what it offered")
+	join.Protocols = append(join.Protocols, p)
+	r.write(frameOf(join, 1))
+	_, body := r.read()
+	joined := &kmsg.JoinGroupResponse{Version: 3}
+	if err := joined.ReadFrom(body); err != nil || joined.ErrorCode != 0 {
+		t.Fatalf("%+v, %v", joined, err)
+	}
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Version, sync.Group, sync.Generation, sync.MemberID = 2, "g", joined.Generation, joined.MemberID
+	a := kmsg.NewSyncGroupRequestGroupAssignment()
+	a.MemberID, a.MemberAssignment = joined.MemberID, []byte("what it was given")
+	sync.GroupAssignment = append(sync.GroupAssignment, a)
+	r.write(frameOf(sync, 2))
+	r.read()
+	for i := range int32(200) {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.Version, req.CoordinatorKey = 2, fmt.Sprintf("%0100d", i)
+		r.write(frameOf(req, 3+i))
+		r.read()
+	}
+	describe := kmsg.NewPtrDescribeGroupsRequest()
+	describe.Groups = []string{"g"}
+	g := ask[*kmsg.DescribeGroupsResponse](t, cl, describe).Groups[0]
+	if len(g.Members) != 1 || string(g.Members[0].ProtocolMetadata) != "what it offered" || string(g.Members[0].MemberAssignment) != "what it was given" {
+		t.Errorf("%+v", g)
+	}
+}
+
 // TestOffsets: what is committed comes back with its metadata; where nothing was,
 // the answer is -1 and no error.
 func TestOffsets(t *testing.T) {
