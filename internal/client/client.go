@@ -42,6 +42,8 @@ type Client struct {
 	*kinesis.Client
 	// HTTP reaches the same server without signatures.
 	HTTP *http.Client
+
+	options kinesis.Options
 }
 
 // New returns a client. Close it to free its connections. It fails on a CA
@@ -69,7 +71,7 @@ func New(o Options) (*Client, error) {
 		tr.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	h := &http.Client{Transport: tr}
-	c := kinesis.New(kinesis.Options{
+	options := kinesis.Options{
 		BaseEndpoint: aws.String(o.Endpoint),
 		Region:       o.Region,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -77,8 +79,8 @@ func New(o Options) (*Client, error) {
 		}),
 		HTTPClient: ownBody{h},
 		Retryer:    aws.NopRetryer{},
-	})
-	return &Client{Client: c, HTTP: h}, nil
+	}
+	return &Client{Client: kinesis.New(options), HTTP: h, options: options}, nil
 }
 
 // ownBody sends each request with a body that the SDK does not hold. The SDK

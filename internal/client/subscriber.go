@@ -24,9 +24,11 @@ type SubscribeAPI interface {
 	Subscribe(ctx context.Context, in *kinesis.SubscribeToShardInput) (Events, error)
 }
 
-// Subscribe begins a subscription.
+// Subscribe begins a subscription, with an SDK client of its own: one client reads
+// all its subscriptions through one buffer, so that two at a time overwrite each
+// other's messages (smithy-go 1.28.9, internal/eventstream.Codec).
 func (c *Client) Subscribe(ctx context.Context, in *kinesis.SubscribeToShardInput) (Events, error) {
-	out, err := c.SubscribeToShard(ctx, in)
+	out, err := kinesis.New(c.options).SubscribeToShard(ctx, in)
 	if err != nil {
 		return nil, err
 	}

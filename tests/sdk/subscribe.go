@@ -40,9 +40,11 @@ type Subscription struct {
 	Children []types.ChildShard
 }
 
-// Subscribe begins to read a shard.
+// Subscribe begins to read a shard, with a copy of c: a client reads all its
+// subscriptions through one buffer (smithy-go 1.28.9, internal/eventstream.Codec),
+// so that two at a time overwrite each other's messages.
 func Subscribe(ctx context.Context, c *kinesis.Client, consumer, shard string, at types.StartingPosition) (*Subscription, error) {
-	out, err := c.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: &shard, StartingPosition: &at})
+	out, err := kinesis.New(c.Options()).SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: &shard, StartingPosition: &at})
 	if err != nil {
 		return nil, err
 	}
