@@ -115,6 +115,58 @@ def test_two_members_share(bootstrap, admin, strategy):
         m.close()
 
 
+def test_transactions(bootstrap, admin):
+    create(admin, "ledger", 2)
+    teller = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "transactional.id": "teller"})
+    teller.init_transactions(20)
+    for i, end in enumerate([teller.commit_transaction, teller.abort_transaction, teller.commit_transaction]):
+        teller.begin_transaction()
+        for k in range(10):
+            teller.produce("ledger", b"%d-%d" % (i, k))
+        end(20)
+    got = consume(bootstrap, "ledger", 20, "ledger", **{"isolation.level": "read_committed"})
+    assert {m.value().split(b"-")[0] for m in got} == {b"0", b"2"}
+
+    second = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "transactional.id": "teller"})
+    second.init_transactions(20)
+    teller.begin_transaction()
+    teller.produce("ledger", b"zombie")
+    with pytest.raises(confluent_kafka.KafkaException) as fenced:
+        teller.commit_transaction(20)
+    assert fenced.value.args[0].fatal()
+
+
+def test_offsets_in_a_transaction(bootstrap, admin):
+    create(admin, "from", 2)
+    create(admin, "to", 2)
+    produce(bootstrap, "from", [b"%d" % i for i in range(60)])
+    source = confluent_kafka.Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "copy", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    source.subscribe(["from"])
+    copier = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "transactional.id": "copy"})
+    copier.init_transactions(20)
+    copied, deadline = 0, time.monotonic() + 40
+    while copied < 60:
+        assert time.monotonic() < deadline, copied
+        messages = source.consume(20, 0.2)
+        if not messages:
+            continue
+        copier.begin_transaction()
+        for m in messages:
+            copier.produce("to", m.value())
+        copier.send_offsets_to_transaction(source.position(source.assignment()), source.consumer_group_metadata(), 20)
+        copier.commit_transaction(20)
+        copied += len(messages)
+    source.close()
+    got = consume(bootstrap, "to", 60, "to", **{"isolation.level": "read_committed"})
+    assert sorted(int(m.value()) for m in got) == list(range(60))
+    again = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "copy"})
+    parts = [confluent_kafka.TopicPartition("from", p) for p in range(2)]
+    assert sum(p.offset for p in again.committed(parts, 20)) == 60
+    again.close()
+
+
 def test_times_and_limits(bootstrap, admin):
     create(admin, "times", 1)
     producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})

@@ -25,11 +25,13 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
@@ -140,6 +142,56 @@ class ApacheClientTest {
         }
         admin.deleteConsumerGroups(List.of("share")).all().get();
         assertFalse(admin.listGroups().all().get().stream().anyMatch(g -> g.groupId().equals("share")));
+    }
+
+    @Test
+    void exactlyOnce() throws Exception {
+        create("from", 2, Map.of());
+        create("to", 2, Map.of());
+        List<String> values = produce("from", 200, Map.of());
+        Map<String, Object> transactional = Map.of("transactional.id", "copier");
+        try (KafkaProducer<String, String> p = producer(transactional); KafkaConsumer<String, String> c = consumer("copy", Map.of())) {
+            p.initTransactions();
+            c.subscribe(List.of("from"));
+            int copied = 0;
+            for (int round = 0; copied < values.size(); round++) {
+                ConsumerRecords<String, String> records = c.poll(Duration.ofMillis(200));
+                if (records.isEmpty()) {
+                    continue;
+                }
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                p.beginTransaction();
+                for (ConsumerRecord<String, String> r : records) {
+                    p.send(new ProducerRecord<>("to", r.key(), r.value()));
+                    offsets.put(new TopicPartition(r.topic(), r.partition()), new OffsetAndMetadata(r.offset() + 1));
+                }
+                p.sendOffsetsToTransaction(offsets, c.groupMetadata());
+                if (round % 2 == 0) {
+                    p.abortTransaction();
+                    for (TopicPartition t : records.partitions()) {
+                        c.seek(t, records.records(t).get(0).offset());
+                    }
+                    continue;
+                }
+                p.commitTransaction();
+                copied += records.count();
+            }
+        }
+        List<String> got = new ArrayList<>();
+        try (KafkaConsumer<String, String> c = consumer("to", Map.of("isolation.level", "read_committed"))) {
+            c.subscribe(List.of("to"));
+            while (got.size() < values.size()) {
+                c.poll(Duration.ofMillis(200)).forEach(r -> got.add(r.value()));
+            }
+        }
+        assertEquals(values.stream().sorted().toList(), got.stream().sorted().toList());
+        try (KafkaProducer<String, String> old = producer(transactional); KafkaProducer<String, String> next = producer(transactional)) {
+            old.initTransactions();
+            next.initTransactions();
+            old.beginTransaction();
+            old.send(new ProducerRecord<>("to", "zombie"));
+            assertThrows(KafkaException.class, old::commitTransaction);
+        }
     }
 
     @Test
