@@ -42,9 +42,10 @@ soak: deps build ## the same tests at full size; writes docs/evidence
 bench: build ## the measurements, beside peers
 	go run ./bench
 
-generate: ## everything generated: API code, docs/compatibility.md, docs/config.md
+generate: ## everything generated: API code, docs/compatibility.md, docs/config.md, docs/kafka.md
 	go run ./tools/apigen
 	go test ./internal/config -run Docs -update
+	go test ./internal/kafka -run APIVersions -update
 
 fuzz: ## every fuzz target, 30 s each (FUZZTIME=...)
 	scripts/fuzz.sh
