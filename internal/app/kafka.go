@@ -21,7 +21,7 @@ func startKafka(_ context.Context, s *Server) error {
 		return nil
 	}
 	cluster := brokers.New(brokers.Options{
-		Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore, Brokers: s.cfg.KafkaBrokers,
+		Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore, Brokers: s.cfg.KafkaBrokers, Memory: s.budget,
 		Scope: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)},
 	})
 	s.group.Go("consumer groups", cluster.Groups().Run)

@@ -17,12 +17,13 @@ import (
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/streams"
 )
 
-// Options configure a Cluster. All but Brokers are needed.
+// Options configure a Cluster. All but Brokers and Memory are needed.
 type Options struct {
 	Log     log.Log
 	Catalog *catalog.Catalog
@@ -33,6 +34,9 @@ type Options struct {
 	Scope catalog.Scope
 	// Brokers is how many brokers the cluster shows, at least 1. They share one log.
 	Brokers int
+	// Memory is what groups and transactional ids draw on for as long as they exist;
+	// nil sets no bound.
+	Memory *limits.Budget
 }
 
 // Cluster is one cluster: a set of brokers with topics, groups and producers of
@@ -45,6 +49,7 @@ type Cluster struct {
 	scope   catalog.Scope
 	id      string
 	brokers int32
+	memory  *limits.Budget
 
 	unpacks   sync.Pool // *batch.Decompressor
 	producers producerIDs
@@ -64,7 +69,7 @@ const maxUnpackedBytes = 64 << 20
 func New(o Options) *Cluster {
 	c := &Cluster{
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
-		brokers: int32(max(o.Brokers, 1)), topics: map[uint64]*Topic{},
+		brokers: int32(max(o.Brokers, 1)), memory: o.Memory, topics: map[uint64]*Topic{},
 	}
 	c.groups, c.transactions = newGroups(c), newTransactions(c)
 	secret := o.Keys.Secret("kafka cluster default")

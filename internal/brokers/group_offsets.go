@@ -21,6 +21,9 @@ type Commit struct {
 // otherwise each has its own.
 func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, generation int32, list []Commit) *Error {
 	good := gs.checkCommits(list, clock.Millis(gs.cluster.clock))
+	if err := gs.admit(int64(good) * offsetBytes); err != nil {
+		return err
+	}
 	var refused *Error
 	var wait chan *Error
 	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {

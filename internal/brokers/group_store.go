@@ -101,6 +101,9 @@ func (gs *Groups) Deliver(ctx context.Context) error {
 				err = &Error{Code: CoordinatorNotAvailable, Msg: "The group could not be stored.", Err: a.result.Err}
 			}
 			a.done(err)
+			if !a.e.dead {
+				gs.account(a.e)
+			}
 			at, idle := a.e.next(), a.e.flying == 0
 			a.e.mu.Unlock()
 			gs.arm(at)
@@ -150,7 +153,7 @@ func (gs *Groups) storeOffsets(e *entry, list []Commit, done func(*Error)) {
 		if err == nil {
 			for i := range list {
 				if c := &list[i]; c.Err == nil {
-					e.offsets[topicPartition{c.Topic, c.Partition}] = c.Committed
+					e.set(topicPartition{c.Topic, c.Partition}, c.Committed)
 				}
 			}
 			e.touched = now
@@ -185,7 +188,7 @@ func (gs *Groups) forget(e *entry, gone []topicPartition, all bool, done func(*E
 	gs.append(e, b.Finish(), func(err *Error) {
 		if err == nil {
 			for _, k := range gone {
-				delete(e.offsets, k)
+				e.unset(k)
 			}
 			if all && len(e.group.members) == 0 && len(e.offsets) == 0 && e.atRest() {
 				gs.drop(e)
@@ -200,6 +203,7 @@ func (gs *Groups) forget(e *entry, gone []topicPartition, all bool, done func(*E
 // drop takes a group off the list; e.mu is held.
 func (gs *Groups) drop(e *entry) {
 	e.dead = true
+	gs.release(e)
 	e.group.setState(GroupDead, clock.Millis(gs.cluster.clock))
 	gs.mu.Lock()
 	delete(gs.byID, e.group.id)
@@ -252,7 +256,7 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 		e := gs.byID[key.Group]
 		if r.Value == nil {
 			if e != nil {
-				delete(e.offsets, k)
+				e.unset(k)
 			}
 			return nil
 		}
@@ -268,7 +272,7 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 			e.addPending(producer, k, c)
 			return nil
 		}
-		e.offsets[k] = c
+		e.set(k, c)
 		e.touched = max(e.touched, v.CommitTimestamp)
 		return nil
 	case groupKeyVersion:
@@ -277,6 +281,9 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 			return err
 		}
 		if r.Value == nil {
+			if e := gs.byID[key.Group]; e != nil {
+				gs.release(e)
+			}
 			delete(gs.byID, key.Group)
 			return nil
 		}

@@ -57,6 +57,8 @@ type entry struct {
 	// pending are offsets of open transactions, by producer; guarded by mu.
 	pending map[int64]map[topicPartition]Committed
 	touched int64 // guarded by mu; the last commit, Unix milliseconds
+	kept    int64 // guarded by mu; bytes that offsets and pending take, about
+	held    int64 // guarded by mu; bytes drawn on the budget
 	flying  int   // guarded by mu; appends not yet answered
 	dead    bool  // guarded by mu; it has been removed
 }
@@ -105,6 +107,7 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 		}
 	}
 	gs.loaded = true
+	gs.look()
 	return nil
 }
 
@@ -155,6 +158,7 @@ func (gs *Groups) find(ctx context.Context, id string, make bool) (*entry, *Erro
 // add makes a group; mu is held.
 func (gs *Groups) add(id string) *entry {
 	e := &entry{store: &gs.stores[partitionOf(id)], offsets: map[topicPartition]Committed{}, group: newGroup(id, newMemberID)}
+	gs.account(e)
 	e.group.since = clock.Millis(gs.cluster.clock)
 	e.group.store = func(done func(*Error)) { gs.storeGroup(e, done) }
 	gs.byID[id] = e
@@ -258,6 +262,7 @@ func (gs *Groups) Run(ctx context.Context) error {
 			e.mu.Lock()
 			if !e.dead {
 				e.group.tick(now)
+				gs.account(e)
 				if len(e.group.members) == 0 && len(e.group.pending) == 0 && e.expires() <= now && e.atRest() {
 					gs.bury(e)
 				}
@@ -311,10 +316,14 @@ func (gs *Groups) Join(ctx context.Context, j Join) Joined {
 	if j.Session < MinSession || j.Session > MaxSession {
 		return Joined{Err: refuse(InvalidSessionTimeout, "The session timeout is not within the range allowed by the broker."), MemberID: j.MemberID, Generation: -1}
 	}
+	if err := gs.admit(j.bytes()); err != nil {
+		return Joined{Err: err, MemberID: j.MemberID, Generation: -1}
+	}
 	answer := make(chan Joined, 1)
 	// A member id can only be of a group that there is.
 	found, err := gs.with(ctx, j.Group, j.MemberID == "", func(e *entry, now int64) {
 		e.group.join(now, j, func(a Joined) { answer <- a })
+		gs.account(e)
 	})
 	switch {
 	case err != nil:
@@ -335,6 +344,7 @@ func (gs *Groups) Sync(ctx context.Context, s Sync) Synced {
 	answer := make(chan Synced, 1)
 	found, err := gs.with(ctx, s.Group, false, func(e *entry, now int64) {
 		e.group.sync(now, s, func(a Synced) { answer <- a })
+		gs.account(e)
 	})
 	switch {
 	case err != nil:
@@ -363,7 +373,10 @@ func (gs *Groups) Heartbeat(ctx context.Context, id, memberID, instance string, 
 // Leave takes a member out.
 func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Error {
 	refused := unknownMember()
-	_, err := gs.with(ctx, id, false, func(e *entry, now int64) { refused = e.group.leave(now, memberID, instance) })
+	_, err := gs.with(ctx, id, false, func(e *entry, now int64) {
+		refused = e.group.leave(now, memberID, instance)
+		gs.account(e)
+	})
 	if err != nil {
 		return err
 	}

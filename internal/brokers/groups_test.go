@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 )
 
@@ -166,5 +167,48 @@ func TestGroupsThroughPowerCuts(t *testing.T) {
 		if got := w.committed("g"); got != want {
 			t.Fatalf("seed %d: was %s, is %s", seed, want, got)
 		}
+	}
+}
+
+// TestGroupsDrawOnMemory: what groups take is drawn on the budget, given back when
+// they go, and refused when there is none left.
+func TestGroupsDrawOnMemory(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 4)
+	ctx := t.Context()
+	gs := w.cluster.Groups()
+	if err := gs.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	budget := limits.NewBudget(64 << 10)
+	w.cluster.memory = budget
+	join := func(group string, bytes int) Joined {
+		return gs.Join(ctx, Join{Group: group, ClientID: "c", Session: 10_000, Rebalance: 10_000, ProtocolType: "consumer",
+			Protocols: []Protocol{{"range", make([]byte, bytes)}}})
+	}
+	first := join("g", 10<<10)
+	if first.Err != nil || budget.Used() < 10<<10 {
+		t.Fatalf("%+v, %d bytes", first, budget.Used())
+	}
+	if got := join("large", 60<<10); codeOf(got.Err) != CoordinatorNotAvailable {
+		t.Fatalf("%+v", got)
+	}
+	for i := range int64(4) {
+		w.commit("simple", "game", int32(i), i)
+		w.commit("simple", "game", int32(i), i+1)
+	}
+	if err := gs.Leave(ctx, "g", first.MemberID, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"g", "simple"} {
+		if err := gs.Delete(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := 0; budget.Used() != 0; deadline++ { // the last answers are on their way
+		if deadline > 1_000_000 {
+			t.Fatalf("%d bytes are not given back", budget.Used())
+		}
+		_, _ = gs.List(ctx)
 	}
 }

@@ -159,6 +159,7 @@ func (ts *Transactions) enter(ctx context.Context, id string, make bool) (*Txn, 
 func (ts *Transactions) add(id string) *Txn {
 	t := &Txn{id: id, store: &ts.stores[(javaHash(id)&0x7fffffff)%txnPartitions], fenced: -1, txn: txn{producer: -1, epoch: -1, started: -1}}
 	ts.byID[id] = t
+	ts.cluster.memory.Take(txnBytes)
 	return t
 }
 
@@ -189,6 +190,9 @@ func (ts *Transactions) current(ctx context.Context, id string, producer int64, 
 func (ts *Transactions) Init(ctx context.Context, id string, timeout int64, producer int64, epoch int16) (int64, int16, *Error) {
 	if timeout <= 0 || timeout > maxTxnTimeout.Milliseconds() {
 		return -1, -1, refuse(InvalidTxnTimeout, "The transaction timeout is larger than the maximum value allowed by the broker.")
+	}
+	if err := ts.cluster.groups.admit(txnBytes); err != nil {
+		return -1, -1, err
 	}
 	t, err := ts.enter(ctx, id, true)
 	if err != nil {
@@ -445,6 +449,7 @@ func (ts *Transactions) tick(t *Txn, now int64) (next int64) {
 		}
 	}
 	t.dead = true
+	ts.cluster.memory.Release(txnBytes)
 	ts.mu.Lock()
 	delete(ts.byID, t.id)
 	ts.mu.Unlock()

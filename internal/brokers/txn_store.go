@@ -107,6 +107,9 @@ func (ts *Transactions) apply(r *batch.Record) error {
 		return err
 	}
 	if r.Value == nil {
+		if ts.byID[key.TransactionalID] != nil {
+			ts.cluster.memory.Release(txnBytes)
+		}
 		delete(ts.byID, key.TransactionalID)
 		return nil
 	}
@@ -167,6 +170,9 @@ func (gs *Groups) CommitInTxn(ctx context.Context, x *Txn, producer int64, epoch
 	}
 	now := clock.Millis(gs.cluster.clock)
 	good := gs.checkCommits(list, now)
+	if err := gs.admit(int64(good) * offsetBytes); err != nil {
+		return err
+	}
 	var refused *Error
 	var wait chan *Error
 	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {
@@ -213,6 +219,9 @@ func (e *entry) addPending(producer int64, k topicPartition, c Committed) {
 	if e.pending[producer] == nil {
 		e.pending[producer] = map[topicPartition]Committed{}
 	}
+	if _, ok := e.pending[producer][k]; !ok {
+		e.kept += offsetBytes
+	}
 	e.pending[producer][k] = c
 }
 
@@ -232,10 +241,11 @@ func (gs *Groups) settle(partition int32, producer int64, commit bool) {
 func (e *entry) settle(producer int64, commit bool) {
 	if commit {
 		for k, c := range e.pending[producer] {
-			e.offsets[k] = c
+			e.set(k, c)
 			e.touched = max(e.touched, c.Time)
 		}
 	}
+	e.kept -= int64(len(e.pending[producer])) * offsetBytes
 	delete(e.pending, producer)
 }
 

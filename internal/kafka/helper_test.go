@@ -57,7 +57,7 @@ func newServer(t testing.TB, count int, tune func(*Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cluster = brokers.New(brokers.Options{Log: s.log, Catalog: cat, Streams: s.streams, Clock: c, Keys: fixedKeys{}, Scope: scope(), Brokers: count})
+	s.cluster = brokers.New(brokers.Options{Log: s.log, Catalog: cat, Streams: s.streams, Clock: c, Keys: fixedKeys{}, Scope: scope(), Brokers: count, Memory: s.budget})
 	background := lifecycle.NewGroup(context.WithoutCancel(t.Context()))
 	background.Go("groups", s.cluster.Groups().Run)
 	background.Go("answers", s.cluster.Groups().Deliver)
