@@ -223,3 +223,53 @@ func TestForeignRecords(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+// TestTransactionsThroughKinesis: readers of the stream see what was committed, not
+// what was aborted, and nothing of what is still open.
+func TestTransactionsThroughKinesis(t *testing.T) {
+	server := harness.ForTest(t, harness.Options{Ephemeral: true})
+	kin := sdk.Client(server.URL(), sdk.NoRetry)
+	kaf := newClient(t, server, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("topic"))
+	createTopic(t, kaf, "topic", 1)
+	seen := func() string {
+		out := ""
+		for _, r := range drainShard(t, kin, "topic", "shardId-000000000000") {
+			out += string(r.Data) + " "
+		}
+		return out
+	}
+	want := ""
+	for _, step := range []struct {
+		value string
+		end   kgo.TransactionEndTry
+	}{{"kept", kgo.TryCommit}, {"dropped", kgo.TryAbort}, {"kept-too", kgo.TryCommit}} {
+		if err := kaf.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := kaf.ProduceSync(t.Context(), &kgo.Record{Value: []byte(step.value)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if got := seen(); got != want {
+			t.Errorf("while %s is open: %q, want %q", step.value, got, want)
+		}
+		if err := kaf.EndTransaction(t.Context(), step.end); err != nil {
+			t.Fatal(err)
+		}
+		if step.end == kgo.TryCommit {
+			want += step.value + " "
+		}
+		if got := seen(); got != want {
+			t.Errorf("after %s: %q, want %q", step.value, got, want)
+		}
+	}
+	// A stream's shards can close at any time: no transaction writes to it.
+	if _, err := sdk.CreateStream(t.Context(), kin, "stream", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := kaf.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := kaf.ProduceSync(t.Context(), &kgo.Record{Topic: "stream", Value: []byte("no")}).FirstErr(); err == nil {
+		t.Error("a transaction wrote to a stream")
+	}
+}

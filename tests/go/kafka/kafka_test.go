@@ -24,7 +24,7 @@ import (
 
 var (
 	kills   = flag.Int("kills", 3, "how often to kill the server")
-	newAcks = flag.Int64("acks", 3000, "records to be acknowledged between two kills, at least")
+	newAcks = flag.Int64("acks", 1500, "records to be acknowledged between two kills, at least")
 )
 
 const partitions = 4
