@@ -11,8 +11,8 @@
 // order; only produces overlap, so that one sync of the log covers many of them.
 //
 // Bounds: connections, the size of a frame, the time that a frame, a pause and an
-// answer may take, and the memory budget, which every frame and every fetch draws
-// on.
+// answer may take, and the memory budget, which connections, frames and whatever
+// the log reads for a fetch draw on.
 //
 // Goroutines: one accepts per listener; each connection has one that reads and
 // serves, and one that writes. All of them end with [Door.Shutdown].
@@ -45,7 +45,7 @@ type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
 
-	MaxConns      int           // open connections; further ones wait unaccepted. 10,000
+	MaxConns      int           // open connections; further ones wait unaccepted. 10,000, and a sixth of the budget at most
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
 	FirstTimeout  time.Duration // from the connection to the first request's last byte. 30 s
 	IdleTimeout   time.Duration // between requests. 10 min
@@ -71,10 +71,15 @@ func (o *Options) setDefaults() {
 	if o.MaxFrameBytes == 0 {
 		o.MaxFrameBytes = 100 << 20
 	}
-	if half := o.Budget.Max() / 2; half > 0 {
-		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), half))
+	if all := o.Budget.Max(); all > 0 {
+		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), all/2))
+		o.MaxConns = int(min(int64(o.MaxConns), max(all/6/connBytes, 1)))
 	}
 }
+
+// connBytes is what an open connection costs, in bytes, before it has sent
+// anything: its buffers, its goroutines' stacks and what the maps hold of it.
+const connBytes = 24 << 10
 
 // Listener says where brokers listen and what they tell clients about it.
 type Listener struct {
@@ -231,6 +236,7 @@ func (d *Door) accept(s net.Listener, at Bound) error {
 
 func (d *Door) start(nc net.Conn, at Bound) {
 	c := newConn(d, nc, at)
+	d.budget.Take(connBytes)
 	d.mu.Lock()
 	d.conns[c] = struct{}{}
 	d.mu.Unlock()
@@ -248,6 +254,7 @@ func (d *Door) leave(c *conn) {
 	d.mu.Lock()
 	delete(d.conns, c)
 	d.mu.Unlock()
+	d.budget.Release(connBytes)
 	<-d.slots
 }
 

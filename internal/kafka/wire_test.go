@@ -236,6 +236,32 @@ func TestSlowConnectionsEnd(t *testing.T) {
 	large.closed()
 }
 
+// TestConnectionsDrawOnMemory: each open connection is drawn on the budget, no more
+// are taken than it has room for, and the next is taken when one has gone.
+func TestConnectionsDrawOnMemory(t *testing.T) {
+	s := newServer(t, 1, func(o *Options) { o.MaxConns = 2 })
+	idle := s.budget.Used()
+	req := kmsg.NewPtrApiVersionsRequest()
+	ask := func(r *raw) {
+		r.write(frameOf(req, 1))
+		r.read()
+	}
+	a, b := s.raw(t), s.raw(t)
+	ask(a)
+	ask(b)
+	if got := s.budget.Used() - idle; got < 2*connBytes {
+		t.Errorf("two connections draw %d bytes", got)
+	}
+	c := s.raw(t)
+	c.write(frameOf(req, 1))
+	ask(a) // the others are served
+	if s.door.Conns() != 2 {
+		t.Errorf("%d connections", s.door.Conns())
+	}
+	a.nc.Close()
+	c.read()
+}
+
 // produceFrame is a produce of one batch, from another producer than kgo.
 func produceFrame(topic string, partition int32, acks int16, records []byte, correlation int32) []byte {
 	req := kmsg.NewPtrProduceRequest()
