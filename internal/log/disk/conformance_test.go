@@ -45,13 +45,14 @@ func TestConformance(t *testing.T) {
 					l = open(t, fsys, change)
 					return keyed(l, tc.key)
 				}}
-				if tc.key == 0 {
-					h.Keys = []uint32{1, 2, 1 << 31}
-				}
+				h.Keys = []uint32{1, 2, 1 << 31}
 				return h
 			}
 			logtest.Run(t, opener)
 			logtest.RunProducers(t, opener)
+			if tc.key == 0 { // else every partition has one already
+				logtest.RunKeys(t, opener)
+			}
 		})
 	}
 }

@@ -12,7 +12,7 @@ func under(p log.PartitionID, key uint32) log.Entry {
 
 var keyTests = []test{
 	{"batches stay under the key of their time", func(s *suite) {
-		keys := append([]uint32{0}, s.needKeys()...)
+		keys := append([]uint32{0}, s.h.Keys...)
 		keys = append(keys, 0, keys[1])
 		p := s.create(1)[0]
 		var sent [][]byte
@@ -42,7 +42,7 @@ var keyTests = []test{
 		}
 	}},
 	{"a key counts from the entry after it", func(s *suite) {
-		key := s.needKeys()[0]
+		key := s.h.Keys[0]
 		p := part(3, 0)
 		rs := s.do(atomically(
 			entry(log.Create, p), data(p, Batch(1, 10, 1)), under(p, key), data(p, Batch(1, 10, 2)), under(p, 0), data(p, Batch(1, 10, 3))))
@@ -53,7 +53,7 @@ var keyTests = []test{
 		}
 	}},
 	{"a refused append changes no key", func(s *suite) {
-		key := s.needKeys()[0]
+		key := s.h.Keys[0]
 		p := s.create(1)[0]
 		s.try(atomically(under(p, key), data(p, Batch(1, 10, 1)), entry(log.Create, p)))
 		if r := s.put(p, Batch(1, 10, 2)); r.KeyID != 0 || s.info(p).Config.KeyID != 0 {
@@ -61,7 +61,7 @@ var keyTests = []test{
 		}
 	}},
 	{"control batches are not encrypted", func(s *suite) {
-		key := s.needKeys()[0]
+		key := s.h.Keys[0]
 		p := s.create(1)[0]
 		s.do(request(under(p, key)))
 		b := Batch(1, 10, 1)
@@ -71,7 +71,7 @@ var keyTests = []test{
 		}
 	}},
 	{"what is encrypted reads as it was sent, however much at a time", func(s *suite) {
-		key := s.needKeys()[0]
+		key := s.h.Keys[0]
 		p := s.create(1)[0]
 		s.do(request(under(p, key)))
 		sent := [][]byte{Batch(3, 700, 1), Batch(1, 5, 2), Batch(2, 60_000, 3)}
@@ -90,12 +90,4 @@ var keyTests = []test{
 			}
 		}
 	}},
-}
-
-func (s *suite) needKeys() []uint32 {
-	s.Helper()
-	if len(s.h.Keys) == 0 {
-		s.Skip("the log has no keys to choose from")
-	}
-	return s.h.Keys
 }

@@ -33,8 +33,7 @@ type Harness struct {
 	// Reopen closes the log in order and opens it again on the same storage. Nil
 	// when nothing can be reopened; tests of what persists are then skipped.
 	Reopen func(t *testing.T) log.Log
-	// Keys are encryption keys that the log has. Nil when it has none; tests of
-	// encryption are then skipped.
+	// Keys are encryption keys that the log has, three at least, for RunKeys.
 	Keys []uint32
 	// MaxBatch is the largest batch in bytes that the log takes; 0 when it has no
 	// limit below 2 MiB.
@@ -47,7 +46,7 @@ type Open func(t *testing.T) Harness
 // patience is how long the suite waits for what must happen.
 const patience = 20 * time.Second
 
-// Run runs the suite, except the part about producers.
+// Run runs the suite, except the parts about producers and encryption.
 func Run(t *testing.T, open Open) {
 	for _, group := range []struct {
 		name  string
@@ -55,7 +54,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"append", appendTests}, {"atomic", atomicTests}, {"batch", batchTests},
 		{"read", readTests}, {"watch", watchTests}, {"partition", partitionTests},
-		{"time", timeTests}, {"state", stateTests}, {"keys", keyTests},
+		{"time", timeTests}, {"state", stateTests},
 	} {
 		runGroup(t, group.name, group.tests, open)
 	}
@@ -67,6 +66,9 @@ func RunProducers(t *testing.T, open Open) {
 	runGroup(t, "producers", producerTests, open)
 	runGroup(t, "transactions", transactionTests, open)
 }
+
+// RunKeys runs the part of the suite about encryption.
+func RunKeys(t *testing.T, open Open) { runGroup(t, "keys", keyTests, open) }
 
 type test struct {
 	name string
