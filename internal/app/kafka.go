@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"strconv"
 
@@ -10,6 +11,7 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
 	"thalweg/internal/kafka"
+	"thalweg/internal/vfs"
 )
 
 // defaultClusterAccount is whose streams the topics of the default cluster are.
@@ -24,18 +26,25 @@ func startKafka(_ context.Context, s *Server) error {
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore, Brokers: s.cfg.KafkaBrokers, Memory: s.budget,
 		Scope: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)},
 	})
+	clients, err := kafkaClientCA(s.cfg.KafkaCA)
+	if err != nil {
+		return err
+	}
 	s.group.Go("consumer groups", cluster.Groups().Run)
 	s.group.Go("consumer group answers", cluster.Groups().Deliver)
 	s.group.Go("transactions", cluster.Transactions().Run)
 	var listeners []kafka.Listener
 	for _, l := range s.cfg.ListenKafka {
-		if err := checkKafkaBind(l, s.cfg.Insecure); err != nil {
+		if err := s.checkKafkaBind(l); err != nil {
 			return err
 		}
 		host, port := s.cfg.KafkaAdvertised(l)
-		listeners = append(listeners, kafka.Listener{Addrs: brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers), Host: host, Port: port})
+		k := kafka.Listener{Addrs: brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers), Host: host, Port: port}
+		if l.TLS() {
+			k.TLS = kafka.TLSConfig(s.certs.certificate, clients)
+		}
+		listeners = append(listeners, k)
 	}
-	var err error
 	s.kafka, err = kafka.Open(kafka.Options{Cluster: cluster, Log: s.log, Budget: s.budget, Clock: s.system, Logger: s.logger}, listeners)
 	return err
 }
@@ -47,18 +56,51 @@ func stopKafka(ctx context.Context, s *Server) error {
 	return s.kafka.Shutdown(ctx)
 }
 
-// checkKafkaBind keeps a listener without authentication on loopback.
-func checkKafkaBind(l config.KafkaListener, insecure bool) error {
-	if insecure || config.IsLoopback(l.Addr) {
+// kafkaClientCA reads the authorities that vouch for clients; nil for no file.
+func kafkaClientCA(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	name, err := absolute(file)
+	if err != nil {
+		return nil, err
+	}
+	const limit = 1 << 20
+	pem, err := vfs.ReadFile(vfs.OS{}, name, limit)
+	if err != nil {
+		return nil, errs.Wrap(errs.KindOf(err), "read --kafka-client-ca", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &errs.Error{Kind: errs.Invalid, Msg: "--kafka-client-ca " + file + " has no certificate in PEM"}
+	}
+	return pool, nil
+}
+
+// checkKafkaBind keeps a listener on loopback whose clients need not say who they
+// are, or are not held to what they may, or can be overheard.
+func (s *Server) checkKafkaBind(l config.KafkaListener) error {
+	if s.cfg.Insecure || config.IsLoopback(l.Addr) {
 		return nil
 	}
 	_, port, err := net.SplitHostPort(string(l.Addr))
 	if err != nil {
 		return err
 	}
-	return &errs.Error{Kind: errs.Invalid,
-		Msg:  "--listen-kafka " + string(l.Addr) + " can be reached from other machines, with neither verified nor encrypted requests",
-		Hint: "listen on " + net.JoinHostPort("127.0.0.1", port) + ", or accept the risk with --insecure"}
+	e := &errs.Error{Kind: errs.Invalid, Msg: "--listen-kafka " + string(l.Addr) + " can be reached from other machines, "}
+	switch {
+	case !l.TLS():
+		e.Msg += "with requests and answers readable on the way"
+	case !s.cfg.Authenticates(l):
+		e.Msg += "and nobody has to prove who they are"
+	case s.cfg.Auth != config.AuthStrict:
+		e.Msg += "and with --auth open everybody may do everything"
+	default:
+		return nil
+	}
+	e.Hint = "use SSL with --kafka-client-ca, and --auth strict, or listen on " + net.JoinHostPort("127.0.0.1", port) +
+		", or accept the risk with --insecure"
+	return e
 }
 
 // brokerAddrs are the addresses of n brokers: that port and those after it, or
@@ -109,6 +151,9 @@ func (s *Server) KafkaListeners() []KafkaListener {
 // in the clear; "" when there is none.
 func (s *Server) firstKafka() string {
 	for _, l := range s.KafkaListeners() {
+		if l.Protocol != "PLAINTEXT" {
+			continue
+		}
 		host, port, err := net.SplitHostPort(l.Bind)
 		if err != nil {
 			continue

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
@@ -257,7 +258,7 @@ type certificates struct {
 }
 
 func startCerts(_ context.Context, s *Server) error {
-	if s.cfg.ListenTLS.IsOff() {
+	if s.cfg.ListenTLS.IsOff() && !slices.ContainsFunc(s.cfg.ListenKafka, config.KafkaListener.TLS) {
 		return nil
 	}
 	names := s.cfg.AdvertisedHosts()

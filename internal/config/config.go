@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"thalweg/internal/errs"
@@ -34,6 +35,7 @@ type Config struct {
 
 	ListenKafka  []KafkaListener // Kafka's protocol; none is off
 	KafkaBrokers int             // brokers that a cluster shows, each on a port of its own
+	KafkaCA      string          // PEM file of authorities that vouch for Kafka clients' certificates; "" asks for none
 
 	Auth        Auth        // which requests are believed
 	Insecure    bool        // permits what Auth and TLS rules forbid off loopback
@@ -111,6 +113,10 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
+	if c.KafkaCA != "" && !slices.ContainsFunc(c.ListenKafka, KafkaListener.TLS) {
+		return &errs.Error{Kind: errs.Invalid, Msg: "--kafka-client-ca is for certificates of clients, and no Kafka listener speaks TLS",
+			Hint: "give --listen-kafka an SSL://HOST:PORT"}
+	}
 	if c.Memory < minMemory {
 		return &errs.Error{Kind: errs.Invalid, Msg: "memory is " + c.Memory.String() + ", which is less than the server can work with",
 			Hint: "give at least " + minMemory.String()}
@@ -131,14 +137,17 @@ func (c *Config) Unsafe() []string {
 	case c.Durability == OS:
 		out = append(out, "not fsynced: acknowledged records can be lost on power failure (--durability os)")
 	}
-	if c.Auth == AuthStrict && len(c.ListenKafka) > 0 {
-		out = append(out, "Kafka clients are not authenticated, whatever --auth says (--listen-kafka)")
+	if c.Auth == AuthStrict && slices.ContainsFunc(c.ListenKafka, func(l KafkaListener) bool { return !c.Authenticates(l) }) {
+		out = append(out, "Kafka clients are not authenticated on every listener, whatever --auth says (--listen-kafka)")
 	}
 	if c.Insecure {
 		out = append(out, "the checks on binds, TLS and authentication off loopback are disabled (--insecure)")
 	}
 	return out
 }
+
+// Authenticates tells whether clients of a Kafka listener must prove who they are.
+func (c *Config) Authenticates(l KafkaListener) bool { return l.Protocol == "SSL" && c.KafkaCA != "" }
 
 // Promise says in a few words what an acknowledgement means.
 func (c *Config) Promise() string {

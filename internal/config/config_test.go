@@ -239,6 +239,7 @@ func TestKafkaListeners(t *testing.T) {
 		{listen: "127.0.0.1:9092", advertise: "db.example", host: "127.0.0.1"},
 		{listen: "127.0.0.1:9092", advertise: "db.example,default=kafka.example:19092", host: "kafka.example", port: 19092},
 		{listen: "SASL_SSL://127.0.0.1:9092", refused: "not built yet"},
+		{listen: "SSL://127.0.0.1:0", host: "127.0.0.1"},
 		{listen: "other=127.0.0.1:9092", refused: `only "default"`},
 		{listen: "HTTP://127.0.0.1:9092", refused: "no known protocol"},
 		{listen: "127.0.0.1", refused: "not HOST:PORT"},
@@ -263,7 +264,7 @@ func TestKafkaListeners(t *testing.T) {
 			t.Errorf("%s, %s: advertised %q %d, want %q %d", tc.listen, tc.advertise, host, port, tc.host, tc.port)
 		}
 	}
-	for text, want := range map[string]string{"off": "off", "127.0.0.1:1,127.0.0.2:2": "127.0.0.1:1,127.0.0.2:2"} {
+	for text, want := range map[string]string{"off": "off", "127.0.0.1:1,SSL://127.0.0.2:2": "127.0.0.1:1,SSL://127.0.0.2:2"} {
 		c, err := Load(Sources{Flags: map[string]string{"listen-kafka": text}})
 		if got := (kafkaListeners{&c.ListenKafka}).String(); err != nil || got != want {
 			t.Errorf("%s: %q, %v", text, got, err)
@@ -271,5 +272,8 @@ func TestKafkaListeners(t *testing.T) {
 	}
 	if _, err := Load(Sources{Flags: map[string]string{"listen-kafka": "127.0.0.1:65535", "kafka-brokers": "2"}}); err == nil {
 		t.Error("two brokers on one port")
+	}
+	if _, err := Load(Sources{Flags: map[string]string{"kafka-client-ca": "ca.pem"}}); err == nil {
+		t.Error("certificates of clients are asked for where there is no TLS")
 	}
 }

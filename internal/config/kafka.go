@@ -13,9 +13,12 @@ const DefaultCluster = "default"
 // KafkaListener is one listener of Kafka's protocol.
 type KafkaListener struct {
 	Cluster  string
-	Protocol string // PLAINTEXT
+	Protocol string // PLAINTEXT, SSL
 	Addr     HostPort
 }
+
+// TLS tells whether connections are encrypted.
+func (l KafkaListener) TLS() bool { return l.Protocol == "SSL" || l.Protocol == "SASL_SSL" }
 
 // kafkaListeners is a Value: listeners of [NAME=][PROTO://]HOST:PORT, or off.
 type kafkaListeners struct{ at *[]KafkaListener }
@@ -47,13 +50,13 @@ func parseKafkaListener(s string) (KafkaListener, error) {
 	}
 	if proto, after, ok := strings.Cut(rest, "://"); ok {
 		switch proto {
-		case "PLAINTEXT":
-		case "SSL", "SASL_PLAINTEXT", "SASL_SSL":
+		case "PLAINTEXT", "SSL":
+		case "SASL_PLAINTEXT", "SASL_SSL":
 			return k, fmt.Errorf("%q asks for %s, which is not built yet; write PLAINTEXT://%s", s, proto, after)
 		default:
 			return k, fmt.Errorf("%q has no known protocol; write PLAINTEXT://%s", s, after)
 		}
-		rest = after
+		k.Protocol, rest = proto, after
 	}
 	if err := k.Addr.Set(rest); err != nil {
 		return k, err
@@ -67,7 +70,9 @@ func (l kafkaListeners) String() string {
 	}
 	out := make([]string, len(*l.at))
 	for i, k := range *l.at {
-		out[i] = string(k.Addr)
+		if out[i] = string(k.Addr); k.Protocol != "PLAINTEXT" {
+			out[i] = k.Protocol + "://" + out[i]
+		}
 	}
 	return strings.Join(out, ",")
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -40,6 +41,7 @@ type conn struct {
 	nc        net.Conn
 	at        Bound
 	localHost string
+	principal string // Kafka's name of the client, such as User:ANONYMOUS
 	r         *bufio.Reader
 	ctx       context.Context // ends when the connection does
 	cancel    context.CancelFunc
@@ -62,7 +64,10 @@ type reply struct {
 }
 
 func newConn(d *Door, nc net.Conn, at Bound) *conn {
-	c := &conn{door: d, nc: nc, at: at, r: bufio.NewReaderSize(nc, readBuffer), out: make(chan *reply, maxQueued),
+	if at.tls != nil {
+		nc = tls.Server(nc, at.tls)
+	}
+	c := &conn{door: d, nc: nc, at: at, principal: anonymous, r: bufio.NewReaderSize(nc, readBuffer), out: make(chan *reply, maxQueued),
 		closing: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(d.group.Context())
 	if host, _, err := net.SplitHostPort(nc.LocalAddr().String()); err == nil {
@@ -89,8 +94,11 @@ func (c *conn) abort() {
 // serve reads and serves requests until the connection ends.
 func (c *conn) serve(context.Context) error {
 	limit := c.door.opts.FirstTimeout
+	err := c.handshake(limit)
 	for {
-		err := c.next(limit)
+		if err == nil {
+			err = c.next(limit)
+		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				c.door.opts.Logger.Debug("Kafka connection ends", "client", c.nc.RemoteAddr().String(), "error", err)

@@ -20,6 +20,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -47,7 +48,7 @@ type Options struct {
 
 	MaxConns      int           // open connections; further ones wait unaccepted. 10,000, and a sixth of the budget at most
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
-	FirstTimeout  time.Duration // from the connection to the first request's last byte. 30 s
+	FirstTimeout  time.Duration // from the connection to the first request's last byte, a handshake included. 30 s
 	IdleTimeout   time.Duration // between requests. 10 min
 	FrameTimeout  time.Duration // for a frame to arrive, and a second per MiB more. 30 s
 	WriteTimeout  time.Duration // for a response to be taken. 60 s
@@ -90,6 +91,8 @@ type Listener struct {
 	// they came to; without a Port the one that is listened on.
 	Host string
 	Port int
+	// TLS is how connections are encrypted; nil in the clear.
+	TLS *tls.Config
 }
 
 // Bound is one broker's end of a listener, open.
@@ -99,6 +102,8 @@ type Bound struct {
 	Addr     string // as bound
 	Host     string // as told to clients; "" is the address that they came to
 	Port     int32
+
+	tls *tls.Config
 }
 
 // Door serves the Kafka protocol. Make it with [Open].
@@ -152,7 +157,7 @@ func (d *Door) bind(index int, l Listener) error {
 			return &errs.Error{Kind: errs.Invalid, Op: "listen on " + addr, Err: err,
 				Hint: "choose another address with --listen-kafka, port 0 for a free one, or off"}
 		}
-		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host}
+		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host, tls: l.TLS}
 		_, port, _ := net.SplitHostPort(b.Addr) // it has one
 		n, _ := strconv.Atoi(port)
 		if b.Port = int32(n); l.Port != 0 {

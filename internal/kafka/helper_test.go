@@ -42,6 +42,12 @@ func scope() catalog.Scope { return catalog.Scope{Account: "000000000000", Regio
 // newServer starts one; tune changes how the door is opened.
 func newServer(t testing.TB, count int, tune func(*Options)) *server {
 	t.Helper()
+	return newServerOn(t, count, tune, Listener{})
+}
+
+// newServerOn is newServer with a listener that is more than an address.
+func newServerOn(t testing.TB, count int, tune func(*Options), l Listener) *server {
+	t.Helper()
 	s := &server{budget: limits.NewBudget(256 << 20)}
 	c := clock.System()
 	var err error
@@ -66,7 +72,6 @@ func newServer(t testing.TB, count int, tune func(*Options)) *server {
 	if tune != nil {
 		tune(&o)
 	}
-	l := Listener{}
 	for range count {
 		l.Addrs = append(l.Addrs, "127.0.0.1:0")
 	}
