@@ -64,10 +64,11 @@ type Server struct {
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them
 	aws      *awsapi.Server
-	admin    atomic.Pointer[string]           // the token of the admin endpoints; nil refuses all
-	certs    *certificates                    // nil when TLS is off
-	plain    *listen.Server                   // nil when off
-	secure   *listen.Server                   // nil when off
+	admin    atomic.Pointer[string] // the token of the admin endpoints; nil refuses all
+	certs    *certificates          // nil when TLS is off
+	plain    *listen.Server         // nil when off
+	secure   *listen.Server         // nil when off
+	auth     *identity.Authority
 	kafka    *kafka.Door                      // nil when off
 	open     atomic.Pointer[[]*listen.Server] // the two that are on, once both are; requests come before
 

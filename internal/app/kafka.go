@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"strconv"
+	"time"
 
 	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
@@ -33,19 +34,25 @@ func startKafka(_ context.Context, s *Server) error {
 	s.group.Go("consumer groups", cluster.Groups().Run)
 	s.group.Go("consumer group answers", cluster.Groups().Deliver)
 	s.group.Go("transactions", cluster.Transactions().Run)
+	names := s.cfg.AdvertisedHosts()
+	for i, h := range names {
+		names[i] = hostOnly(h)
+	}
 	var listeners []kafka.Listener
 	for _, l := range s.cfg.ListenKafka {
 		if err := s.checkKafkaBind(l); err != nil {
 			return err
 		}
 		host, port := s.cfg.KafkaAdvertised(l)
-		k := kafka.Listener{Addrs: brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers), Host: host, Port: port}
+		k := kafka.Listener{Addrs: brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers), Host: host, Port: port,
+			SASL: l.SASL(), Names: names}
 		if l.TLS() {
 			k.TLS = kafka.TLSConfig(s.certs.certificate, clients)
 		}
 		listeners = append(listeners, k)
 	}
-	s.kafka, err = kafka.Open(kafka.Options{Cluster: cluster, Log: s.log, Budget: s.budget, Clock: s.system, Logger: s.logger}, listeners)
+	s.kafka, err = kafka.Open(kafka.Options{Cluster: cluster, Log: s.log, Budget: s.budget, Clock: s.system, Logger: s.logger,
+		Authority: s.auth, MaxReauth: time.Duration(s.cfg.KafkaReauth)}, listeners)
 	return err
 }
 
@@ -98,7 +105,7 @@ func (s *Server) checkKafkaBind(l config.KafkaListener) error {
 	default:
 		return nil
 	}
-	e.Hint = "use SSL with --kafka-client-ca, and --auth strict, or listen on " + net.JoinHostPort("127.0.0.1", port) +
+	e.Hint = "use SASL_SSL, or SSL with --kafka-client-ca, and --auth strict, or listen on " + net.JoinHostPort("127.0.0.1", port) +
 		", or accept the risk with --insecure"
 	return e
 }

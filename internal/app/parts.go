@@ -236,9 +236,9 @@ func startAWS(_ context.Context, s *Server) error {
 	if s.cfg.Auth == config.AuthStrict {
 		mode = identity.Strict
 	}
-	auth := identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
+	s.auth = identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
 		Account: string(s.cfg.Account), Region: string(s.cfg.Region), Policies: s.streams})
-	c := awsapi.Config{Services: s.services, Auth: auth, Budget: s.budget,
+	c := awsapi.Config{Services: s.services, Auth: s.auth, Budget: s.budget,
 		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics}
 	if s.cfg.HasTestAids() {
 		s.faults = faults.New(s.services, s.clock)

@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"sync"
 
+	"thalweg/internal/arn"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/limits"
@@ -83,6 +84,17 @@ func (c *Cluster) Name() string { return "default" }
 
 // ID is the cluster's id: the same for as long as the installation lives.
 func (c *Cluster) ID() string { return c.id }
+
+// ARN is the name of something of the cluster in IAM: the cluster itself, or a
+// topic, group or transactional-id of that name. Amazon MSK puts a UUID after the
+// cluster's name; here that is the cluster's id.
+func (c *Cluster) ARN(kind, name string) string {
+	resource := kind + "/" + c.Name() + "/" + c.id
+	if name != "" {
+		resource += "/" + name
+	}
+	return arn.New("kafka", c.scope.Region, c.scope.Account, resource).String()
+}
 
 // Brokers is the number of brokers; their ids are 1 to that.
 func (c *Cluster) Brokers() int32 { return c.brokers }

@@ -31,6 +31,8 @@ const (
 	InvalidSessionTimeout    Code = 26
 	RebalanceInProgress      Code = 27
 	InvalidTimestamp         Code = 32
+	UnsupportedSASLMechanism Code = 33
+	IllegalSASLState         Code = 34
 	UnsupportedVersion       Code = 35
 	TopicAlreadyExists       Code = 36
 	InvalidPartitions        Code = 37
@@ -47,6 +49,7 @@ const (
 	InvalidTxnTimeout        Code = 50
 	ConcurrentTransactions   Code = 51
 	OperationNotAttempted    Code = 55
+	SASLAuthenticationFailed Code = 58
 	StorageError             Code = 56
 	NonEmptyGroup            Code = 68
 	GroupIDNotFound          Code = 69

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"thalweg/internal/errs"
 	"thalweg/internal/limits"
@@ -35,6 +36,7 @@ type Config struct {
 
 	ListenKafka  []KafkaListener // Kafka's protocol; none is off
 	KafkaBrokers int             // brokers that a cluster shows, each on a port of its own
+	KafkaReauth  Duration        // after which a Kafka client must prove again who it is
 	KafkaCA      string          // PEM file of authorities that vouch for Kafka clients' certificates; "" asks for none
 
 	Auth        Auth        // which requests are believed
@@ -67,6 +69,7 @@ func Default(env Env) Config {
 		ListenTLS:    "127.0.0.1:4567",
 		ListenKafka:  []KafkaListener{{Cluster: DefaultCluster, Protocol: "PLAINTEXT", Addr: "127.0.0.1:9092"}},
 		KafkaBrokers: 1,
+		KafkaReauth:  Duration(time.Hour),
 		Auth:         AuthOpen,
 		Account:      "000000000000",
 		Region:       region,
@@ -147,7 +150,7 @@ func (c *Config) Unsafe() []string {
 }
 
 // Authenticates tells whether clients of a Kafka listener must prove who they are.
-func (c *Config) Authenticates(l KafkaListener) bool { return l.Protocol == "SSL" && c.KafkaCA != "" }
+func (c *Config) Authenticates(l KafkaListener) bool { return l.SASL() || l.TLS() && c.KafkaCA != "" }
 
 // Promise says in a few words what an acknowledgement means.
 func (c *Config) Promise() string {

@@ -238,7 +238,7 @@ func TestKafkaListeners(t *testing.T) {
 		{listen: "0.0.0.0:9092", advertise: "db.example:4567", host: "db.example"},
 		{listen: "127.0.0.1:9092", advertise: "db.example", host: "127.0.0.1"},
 		{listen: "127.0.0.1:9092", advertise: "db.example,default=kafka.example:19092", host: "kafka.example", port: 19092},
-		{listen: "SASL_SSL://127.0.0.1:9092", refused: "not built yet"},
+		{listen: "SASL_SSL://127.0.0.1:9092", host: "127.0.0.1"},
 		{listen: "SSL://127.0.0.1:0", host: "127.0.0.1"},
 		{listen: "other=127.0.0.1:9092", refused: `only "default"`},
 		{listen: "HTTP://127.0.0.1:9092", refused: "no known protocol"},

@@ -13,12 +13,15 @@ const DefaultCluster = "default"
 // KafkaListener is one listener of Kafka's protocol.
 type KafkaListener struct {
 	Cluster  string
-	Protocol string // PLAINTEXT, SSL
+	Protocol string // PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
 	Addr     HostPort
 }
 
 // TLS tells whether connections are encrypted.
 func (l KafkaListener) TLS() bool { return l.Protocol == "SSL" || l.Protocol == "SASL_SSL" }
+
+// SASL tells whether clients prove who they are by access keys.
+func (l KafkaListener) SASL() bool { return l.Protocol == "SASL_PLAINTEXT" || l.Protocol == "SASL_SSL" }
 
 // kafkaListeners is a Value: listeners of [NAME=][PROTO://]HOST:PORT, or off.
 type kafkaListeners struct{ at *[]KafkaListener }
@@ -50,9 +53,7 @@ func parseKafkaListener(s string) (KafkaListener, error) {
 	}
 	if proto, after, ok := strings.Cut(rest, "://"); ok {
 		switch proto {
-		case "PLAINTEXT", "SSL":
-		case "SASL_PLAINTEXT", "SASL_SSL":
-			return k, fmt.Errorf("%q asks for %s, which is not built yet; write PLAINTEXT://%s", s, proto, after)
+		case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
 		default:
 			return k, fmt.Errorf("%q has no known protocol; write PLAINTEXT://%s", s, after)
 		}

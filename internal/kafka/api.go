@@ -27,6 +27,7 @@ func (a *api) served() int16 { return max(a.min, a.from) }
 type request struct {
 	conn   *conn
 	header kwire.Header
+	end    error // for the connection, once the request is answered
 }
 
 func (r *request) ctx() context.Context { return r.conn.ctx }
@@ -37,31 +38,33 @@ func (r *request) ctx() context.Context { return r.conn.ctx }
 // served.
 func apis() []api {
 	return []api{
-		{key: 0, min: 0, max: 13, from: 3},                               // Produce: conn.produce
-		{key: 1, min: 4, max: 18},                                        // Fetch: Door.fetch
-		{key: 2, min: 1, max: 11, serve: on((*Door).listOffsets)},        // ListOffsets
-		{key: 3, min: 0, max: 13, serve: on((*Door).metadata)},           // Metadata
-		{key: 8, min: 2, max: 10, serve: on((*Door).offsetCommit)},       // OffsetCommit
-		{key: 9, min: 1, max: 10, serve: on((*Door).offsetFetch)},        // OffsetFetch
-		{key: 10, min: 0, max: 6, serve: on((*Door).findCoordinator)},    // FindCoordinator
-		{key: 11, min: 0, max: 9, serve: on((*Door).joinGroup)},          // JoinGroup
-		{key: 12, min: 0, max: 4, serve: on((*Door).heartbeat)},          // Heartbeat
-		{key: 13, min: 0, max: 5, serve: on((*Door).leaveGroup)},         // LeaveGroup
-		{key: 14, min: 0, max: 5, serve: on((*Door).syncGroup)},          // SyncGroup
-		{key: 15, min: 0, max: 6, serve: on((*Door).describeGroups)},     // DescribeGroups
-		{key: 16, min: 0, max: 5, serve: on((*Door).listGroups)},         // ListGroups
-		{key: 18, min: 0, max: 5, serve: on((*Door).apiVersions)},        // ApiVersions
-		{key: 19, min: 2, max: 7, serve: on((*Door).createTopics)},       // CreateTopics
-		{key: 20, min: 1, max: 6, serve: on((*Door).deleteTopics)},       // DeleteTopics
-		{key: 21, min: 0, max: 2, serve: on((*Door).deleteRecords)},      // DeleteRecords
-		{key: 22, min: 0, max: 5, serve: on((*Door).initProducerID)},     // InitProducerId
-		{key: 23, min: 2, max: 4, serve: on((*Door).epochEnd)},           // OffsetForLeaderEpoch
-		{key: 24, min: 0, max: 3, serve: on((*Door).addPartitionsToTxn)}, // AddPartitionsToTxn
-		{key: 25, min: 0, max: 3, serve: on((*Door).addOffsetsToTxn)},    // AddOffsetsToTxn
-		{key: 26, min: 0, max: 3, serve: on((*Door).endTxn)},             // EndTxn
-		{key: 28, min: 0, max: 3, serve: on((*Door).txnOffsetCommit)},    // TxnOffsetCommit
+		{key: 0, min: 0, max: 13, from: 3},                                   // Produce: conn.produce
+		{key: 1, min: 4, max: 18},                                            // Fetch: Door.fetch
+		{key: 2, min: 1, max: 11, serve: on((*Door).listOffsets)},            // ListOffsets
+		{key: 3, min: 0, max: 13, serve: on((*Door).metadata)},               // Metadata
+		{key: 8, min: 2, max: 10, serve: on((*Door).offsetCommit)},           // OffsetCommit
+		{key: 9, min: 1, max: 10, serve: on((*Door).offsetFetch)},            // OffsetFetch
+		{key: 10, min: 0, max: 6, serve: on((*Door).findCoordinator)},        // FindCoordinator
+		{key: 11, min: 0, max: 9, serve: on((*Door).joinGroup)},              // JoinGroup
+		{key: 12, min: 0, max: 4, serve: on((*Door).heartbeat)},              // Heartbeat
+		{key: 13, min: 0, max: 5, serve: on((*Door).leaveGroup)},             // LeaveGroup
+		{key: 14, min: 0, max: 5, serve: on((*Door).syncGroup)},              // SyncGroup
+		{key: 15, min: 0, max: 6, serve: on((*Door).describeGroups)},         // DescribeGroups
+		{key: 16, min: 0, max: 5, serve: on((*Door).listGroups)},             // ListGroups
+		{key: 17, min: 0, max: 1, from: 1, serve: on((*Door).saslHandshake)}, // SaslHandshake
+		{key: 18, min: 0, max: 5, serve: on((*Door).apiVersions)},            // ApiVersions
+		{key: 19, min: 2, max: 7, serve: on((*Door).createTopics)},           // CreateTopics
+		{key: 20, min: 1, max: 6, serve: on((*Door).deleteTopics)},           // DeleteTopics
+		{key: 21, min: 0, max: 2, serve: on((*Door).deleteRecords)},          // DeleteRecords
+		{key: 22, min: 0, max: 5, serve: on((*Door).initProducerID)},         // InitProducerId
+		{key: 23, min: 2, max: 4, serve: on((*Door).epochEnd)},               // OffsetForLeaderEpoch
+		{key: 24, min: 0, max: 3, serve: on((*Door).addPartitionsToTxn)},     // AddPartitionsToTxn
+		{key: 25, min: 0, max: 3, serve: on((*Door).addOffsetsToTxn)},        // AddOffsetsToTxn
+		{key: 26, min: 0, max: 3, serve: on((*Door).endTxn)},                 // EndTxn
+		{key: 28, min: 0, max: 3, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
 		{key: 32, min: 1, max: 4, serve: on((*Door).describeConfigs)},
 		{key: 33, min: 0, max: 2, serve: on((*Door).alterConfigs)},
+		{key: 36, min: 0, max: 2, serve: on((*Door).saslAuthenticate)},
 		{key: 37, min: 0, max: 3, serve: on((*Door).createPartitions)},
 		{key: 42, min: 0, max: 2, serve: on((*Door).deleteGroups)},
 		{key: 44, min: 0, max: 1, serve: on((*Door).incrementalAlterConfigs)},

@@ -42,6 +42,9 @@ type conn struct {
 	at        Bound
 	localHost string
 	principal string // Kafka's name of the client, such as User:ANONYMOUS
+	login     login
+	begun     time.Time
+	counted   sync.Once // ends when the connection is no longer early
 	r         *bufio.Reader
 	ctx       context.Context // ends when the connection does
 	cancel    context.CancelFunc
@@ -67,7 +70,7 @@ func newConn(d *Door, nc net.Conn, at Bound) *conn {
 	if at.tls != nil {
 		nc = tls.Server(nc, at.tls)
 	}
-	c := &conn{door: d, nc: nc, at: at, principal: anonymous, r: bufio.NewReaderSize(nc, readBuffer), out: make(chan *reply, maxQueued),
+	c := &conn{door: d, nc: nc, at: at, principal: anonymous, begun: d.opts.Clock.Now(), r: bufio.NewReaderSize(nc, readBuffer), out: make(chan *reply, maxQueued),
 		closing: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(d.group.Context())
 	if host, _, err := net.SplitHostPort(nc.LocalAddr().String()); err == nil {
@@ -114,8 +117,7 @@ func (c *conn) serve(context.Context) error {
 
 // next serves one request, whose first byte may take as long as limit.
 func (c *conn) next(limit time.Duration) error {
-	now := c.door.opts.Clock.Now()
-	if err := c.nc.SetReadDeadline(now.Add(limit)); err != nil {
+	if err := c.nc.SetReadDeadline(c.deadline(limit)); err != nil {
 		return err
 	}
 	select {
@@ -135,6 +137,9 @@ func (c *conn) next(limit time.Duration) error {
 	if key == kwire.Produce {
 		most = c.door.opts.MaxFrameBytes
 	}
+	if c.early() {
+		most = maxEarlyFrame
+	}
 	switch {
 	case size < kwire.HeadLen || size > most:
 		return errs.New(errs.Invalid, "frame has an impossible size")
@@ -143,11 +148,23 @@ func (c *conn) next(limit time.Duration) error {
 	case key != kwire.APIVersions && (version < a.served() || version > a.max):
 		return errs.New(errs.Unsupported, "API version is not served")
 	}
+	if err := c.admit(key); err != nil {
+		return err
+	}
 	f, err := c.frame(head[kwire.SizeLen:], size)
 	if err != nil {
 		return err
 	}
 	return c.dispatch(a, f)
+}
+
+// deadline is in d, but no later than a client must have said who it is.
+func (c *conn) deadline(d time.Duration) time.Time {
+	at := c.door.opts.Clock.Now().Add(d)
+	if last := c.begun.Add(c.door.opts.FirstTimeout); c.early() && at.After(last) {
+		return last
+	}
+	return at
 }
 
 // frame is a request's bytes and what they are charged for.
@@ -172,7 +189,7 @@ func (f *frame) release() {
 // when some of it is there, so that a size alone costs nothing.
 func (c *conn) frame(head []byte, size int) (*frame, error) {
 	took := c.door.opts.FrameTimeout + time.Duration(size>>20)*time.Second
-	if err := c.nc.SetReadDeadline(c.door.opts.Clock.Now().Add(took)); err != nil {
+	if err := c.nc.SetReadDeadline(c.deadline(took)); err != nil {
 		return nil, err
 	}
 	f := &frame{door: c.door}
@@ -231,7 +248,7 @@ func (c *conn) dispatch(a *api, f *frame) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(h, resp)
+	return errors.Join(c.answer(h, resp), r.end)
 }
 
 // decode reads a body. While it does, it may take far more memory than the body.

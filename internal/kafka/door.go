@@ -26,11 +26,13 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thalweg/internal/brokers"
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
+	"thalweg/internal/identity"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/log"
@@ -46,6 +48,9 @@ type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
 
+	// Authority knows access keys; it is needed where a listener has SASL.
+	Authority *identity.Authority
+
 	MaxConns      int           // open connections; further ones wait unaccepted. 10,000, and a sixth of the budget at most
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
 	FirstTimeout  time.Duration // from the connection to the first request's last byte, a handshake included. 30 s
@@ -53,6 +58,9 @@ type Options struct {
 	FrameTimeout  time.Duration // for a frame to arrive, and a second per MiB more. 30 s
 	WriteTimeout  time.Duration // for a response to be taken. 60 s
 	MaxFetchWait  time.Duration // of a fetch for records, whatever it says. 5 min
+	MaxReauth     time.Duration // after which a client must say again who it is. 1 h
+	FailDelay     time.Duration // before a client is told that it is not believed. 100 ms
+	MaxEarly      int           // connections whose clients are yet to say who they are; others are closed. 1,000
 }
 
 func (o *Options) setDefaults() {
@@ -66,6 +74,11 @@ func (o *Options) setDefaults() {
 	set(&o.FrameTimeout, 30*time.Second)
 	set(&o.WriteTimeout, time.Minute)
 	set(&o.MaxFetchWait, 5*time.Minute)
+	set(&o.MaxReauth, time.Hour)
+	set(&o.FailDelay, 100*time.Millisecond)
+	if o.MaxEarly == 0 {
+		o.MaxEarly = 1000
+	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 10_000
 	}
@@ -93,6 +106,11 @@ type Listener struct {
 	Port int
 	// TLS is how connections are encrypted; nil in the clear.
 	TLS *tls.Config
+	// SASL asks clients to prove who they are before anything else, by
+	// Options.Authority.
+	SASL bool
+	// Names are what else clients may call the brokers, beside Host.
+	Names []string
 }
 
 // Bound is one broker's end of a listener, open.
@@ -103,7 +121,9 @@ type Bound struct {
 	Host     string // as told to clients; "" is the address that they came to
 	Port     int32
 
-	tls *tls.Config
+	tls   *tls.Config
+	sasl  bool
+	names []string
 }
 
 // Door serves the Kafka protocol. Make it with [Open].
@@ -118,6 +138,7 @@ type Door struct {
 	bound   []Bound
 	sockets []net.Listener
 	group   *lifecycle.Group
+	early   atomic.Int64  // connections whose clients are yet to say who they are
 	slots   chan struct{} // one element for each open connection
 	closed  chan struct{} // closed by Shutdown: nothing more is accepted
 	stop    sync.Once
@@ -157,7 +178,7 @@ func (d *Door) bind(index int, l Listener) error {
 			return &errs.Error{Kind: errs.Invalid, Op: "listen on " + addr, Err: err,
 				Hint: "choose another address with --listen-kafka, port 0 for a free one, or off"}
 		}
-		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host, tls: l.TLS}
+		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host, tls: l.TLS, sasl: l.SASL, names: l.Names}
 		_, port, _ := net.SplitHostPort(b.Addr) // it has one
 		n, _ := strconv.Atoi(port)
 		if b.Port = int32(n); l.Port != 0 {
@@ -240,8 +261,17 @@ func (d *Door) accept(s net.Listener, at Bound) error {
 }
 
 func (d *Door) start(nc net.Conn, at Bound) {
+	if n := d.early.Add(1); at.strange() && n > int64(d.opts.MaxEarly) {
+		d.early.Add(-1)
+		_ = nc.Close() // nothing was said on it
+		<-d.slots
+		return
+	}
 	c := newConn(d, nc, at)
 	d.budget.Take(connBytes)
+	if !at.strange() {
+		c.known()
+	}
 	d.mu.Lock()
 	d.conns[c] = struct{}{}
 	d.mu.Unlock()
@@ -260,6 +290,7 @@ func (d *Door) leave(c *conn) {
 	delete(d.conns, c)
 	d.mu.Unlock()
 	d.budget.Release(connBytes)
+	c.known()
 	<-d.slots
 }
 

@@ -41,6 +41,9 @@ func (c *conn) handshake(limit time.Duration) error {
 		}
 		c.principal = "User:" + name
 	}
+	if !c.early() {
+		c.known()
+	}
 	return nil
 }
 

@@ -13,11 +13,14 @@ import (
 	"thalweg/internal/errs"
 )
 
-// Keys of the messages that are framed here.
+// Keys of the messages that are framed here, and of those that come before a
+// client is known.
 const (
-	Produce     int16 = 0
-	Fetch       int16 = 1
-	APIVersions int16 = 18
+	Produce          int16 = 0
+	Fetch            int16 = 1
+	SASLHandshake    int16 = 17
+	APIVersions      int16 = 18
+	SASLAuthenticate int16 = 36
 )
 
 // SizeLen is the length of the size that precedes every frame.

@@ -284,3 +284,7 @@ func (s *Scope) split(c string) (terminator string, ok bool) {
 	s.Service, terminator, _ = strings.Cut(c, "/")
 	return terminator, true
 }
+
+// Window returns when the request was signed, and for how long it says that it
+// holds: 0 where it does not say.
+func (a *Auth) Window() (from time.Time, lifetime time.Duration) { return a.time, a.expires }
