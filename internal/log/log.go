@@ -56,7 +56,9 @@ const (
 	// Configure replaces the partition's Config.
 	Configure
 	// Seal ends the partition: nothing is ever appended after it. Sealing a
-	// sealed partition is no error; the result's offset is the end.
+	// sealed partition is no error; the result's offset is the end. While a
+	// transaction is open in it, whose end could not be told any more, it is
+	// ErrInTransaction.
 	Seal
 	// Trim raises the log start to Offset (bounded by the end). A lower Offset
 	// changes nothing. The result's offset is the log start.
@@ -150,7 +152,7 @@ type Log interface {
 	// kept per partition. In an atomic request one entry's error refuses all:
 	// the others then carry [ErrAborted].
 	//
-	// Errors: ErrNotFound, ErrExists, ErrSealed, ErrFenced, ErrReadOnly,
+	// Errors: ErrNotFound, ErrExists, ErrSealed, ErrInTransaction, ErrFenced, ErrReadOnly,
 	// ErrNoSpace, ErrOverloaded, ErrInvalidBatch, ErrTooLarge,
 	// ErrOutOfOrderSequence, ErrProducerFenced, ErrClosed.
 	Append(req Request, done func([]Result))
@@ -279,6 +281,7 @@ var (
 	ErrNotFound           error = errs.New(errs.NotFound, "partition does not exist")
 	ErrExists             error = errs.New(errs.Exists, "partition exists")
 	ErrSealed             error = errs.New(errs.Sealed, "partition is sealed")
+	ErrInTransaction      error = errs.New(errs.InUse, "a transaction is open in the partition")
 	ErrFenced             error = errs.New(errs.Fenced, "a newer writer has taken over")
 	ErrReadOnly           error = errs.New(errs.ReadOnly, "log is read-only")
 	ErrNoSpace            error = errs.New(errs.NoSpace, "no space left for the log")

@@ -2,10 +2,13 @@ package streams
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/errs"
 	"thalweg/internal/ids"
 	"thalweg/internal/log"
 )
@@ -180,6 +183,10 @@ func (s *Service) redraw(ctx context.Context, scope catalog.Scope, name string, 
 		s.hold(made) // here, so that the next update sees it
 		return nil
 	})
+	if errors.Is(err, log.ErrInTransaction) {
+		err = &errs.Error{Kind: errs.InUse, Err: err, Msg: fmt.Sprintf("A transaction of a Kafka producer is open in a shard of stream %s "+
+			"under account %s that is to be closed. Try again when it has ended.", name, scope.Account)}
+	}
 	if err != nil {
 		s.hold(-made)
 		return err

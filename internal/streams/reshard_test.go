@@ -17,6 +17,8 @@ import (
 	"thalweg/internal/ids"
 	"thalweg/internal/limits"
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
+	"thalweg/internal/log/logtest"
 	"thalweg/internal/streams"
 )
 
@@ -457,6 +459,34 @@ func TestReshardKeepsEncryption(t *testing.T) {
 }
 
 // A topic is redrawn by its own door only.
+// A shard is not closed while a Kafka producer's transaction is open in it: whether
+// that was committed could not be told any more.
+func TestReshardWaitsForTransactions(t *testing.T) {
+	w := newWorld(t)
+	r := w.create("s", 1)
+	put := func(b []byte) {
+		t.Helper()
+		if _, err := log.Do(w.log, log.Request{Entries: []log.Entry{{Kind: log.Data, Partition: r.Stream.PartitionOf(0), Batch: b}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	split := func() error { return w.svc.Split(context.Background(), scope, "s", "0", "5") }
+	put(logtest.Produced(2, 7, 0, 0, batch.Transactional))
+	if err := split(); errs.KindOf(err) != errs.InUse || !strings.Contains(err.Error(), "transaction") {
+		t.Fatalf("split in a transaction: %v", err)
+	}
+	if got := w.lookup("s"); len(got.Stream.Shards) != 1 || !got.Stream.Shards[0].Open() {
+		t.Fatalf("after the refusal: %+v", got.Stream.Shards)
+	}
+	put(logtest.Marker(7, 0, true))
+	if err := split(); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, _ := w.get(w.at(w.lookup("s"), 0, streams.StartingAt{Type: streams.TrimHorizon}), 10); len(list) != 2 {
+		t.Errorf("%d records of the transaction, want 2", len(list))
+	}
+}
+
 func TestTopicIsNotRedrawn(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()

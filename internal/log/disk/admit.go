@@ -159,6 +159,9 @@ func (w *writer) entry(e *log.Entry, r *log.Result) error {
 		if p.w.sealed {
 			return nil
 		}
+		if p.inTransaction() {
+			return log.ErrInTransaction
+		}
 		f.base = p.w.end
 	case log.Trim:
 		r.Offset = max(min(e.Offset, p.w.end), p.w.start)

@@ -109,6 +109,17 @@ func (p *partition) noteProducer(h batch.Header, control controlType, f *frame) 
 	pr.note(h, control, f)
 }
 
+// inTransaction reports whether a producer has a transaction open, as of everything
+// admitted.
+func (p *partition) inTransaction() bool {
+	for _, pr := range p.producers {
+		if pr.txnFirst >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // controlType says what the record of a control batch does.
 type controlType uint8
 

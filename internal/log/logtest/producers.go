@@ -178,6 +178,24 @@ var transactionTests = []test{
 			s.Errorf("after the commit: %+v", info)
 		}
 	}},
+	{"a partition is not sealed while a transaction is open", func(s *suite) {
+		p := s.create(1)[0]
+		s.put(p, Produced(2, 5, 0, 0, batch.Transactional))
+		refused := func() {
+			s.Helper()
+			s.refused(entry(log.Seal, p), log.ErrInTransaction)
+			if info := s.info(p); info.Sealed {
+				s.Errorf("sealed in spite of it: %+v", info)
+			}
+		}
+		refused()
+		s.reopen()
+		refused()
+		rs := s.try(atomically(data(p, Marker(5, 0, true)), entry(log.Seal, p)))
+		if info := s.info(p); rs[1].Err != nil || !info.Sealed || info.Stable != 3 || info.End != 3 {
+			s.Errorf("with the end of the transaction: %+v, %+v", rs, info)
+		}
+	}},
 	{"aborted transactions are named to committed readers", func(s *suite) {
 		p := s.create(1)[0]
 		s.put(p, Produced(2, 5, 0, 0, batch.Transactional)) // 0, 1
