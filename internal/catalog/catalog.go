@@ -33,6 +33,8 @@ const (
 	KindStream Kind = "stream"
 	// KindConsumer is a registered consumer of one, named STREAM/CONSUMER.
 	KindConsumer Kind = "consumer"
+	// KindQueue is a queue over one, named by its id.
+	KindQueue Kind = "queue"
 	// KindAccount is what an account has set for itself in a region; its name is
 	// empty.
 	KindAccount Kind = "account"
@@ -83,6 +85,8 @@ type Resource struct {
 	Stream *Stream `json:"stream,omitempty"`
 	// Consumer is set when Kind is KindConsumer.
 	Consumer *Consumer `json:"consumer,omitempty"`
+	// Queue is set when Kind is KindQueue.
+	Queue *Queue `json:"queue,omitempty"`
 	// Settings is set when Kind is KindAccount.
 	Settings *Settings `json:"settings,omitempty"`
 	// DataKey is set when Kind is KindKey.
@@ -115,6 +119,11 @@ func (r *Resource) Clone() *Resource {
 	if r.Consumer != nil {
 		o := *r.Consumer
 		c.Consumer = &o
+	}
+	if r.Queue != nil {
+		q := *r.Queue
+		q.Starts = slices.Clone(q.Starts)
+		c.Queue = &q
 	}
 	if r.Settings != nil {
 		a := *r.Settings
@@ -232,6 +241,32 @@ type Consumer struct {
 	Name string `json:"name"`
 }
 
+// Queue is what a queue keeps beside what it has delivered.
+type Queue struct {
+	// Stream is the number of the stream that it delivers.
+	Stream uint64 `json:"stream"`
+	// Name is the queue's name, which its account has once in a region.
+	Name string `json:"name"`
+	// Position is the starting position that was asked for, "" for none, and
+	// Timestamp its time in Unix milliseconds.
+	Position  string `json:"position,omitempty"`
+	Timestamp int64  `json:"timestamp,omitempty"`
+	// Starts are where delivery begins in the shards that there were then. In later
+	// ones it begins with the first record.
+	Starts []QueueStart `json:"starts"`
+	// VisibilitySeconds is how long a record received is kept from others.
+	VisibilitySeconds int `json:"visibility_seconds"`
+	// MaxReceives is how many times a record is received before it becomes a
+	// dead-letter record; 0 is without end.
+	MaxReceives int `json:"max_receives,omitempty"`
+}
+
+// QueueStart is where a queue begins in a shard.
+type QueueStart struct {
+	Shard  ids.Shard `json:"shard"`
+	Offset int64     `json:"offset"`
+}
+
 // Open reports whether the shard takes records.
 func (s *Shard) Open() bool { return s.Closed == 0 }
 
@@ -286,6 +321,14 @@ func (c *Catalog) Consumers(number uint64) []*Resource {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.state.consumers[number]
+}
+
+// Queues returns the queues over the stream of that number, sorted by id. The list
+// must not be changed.
+func (c *Catalog) Queues(number uint64) []*Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.queues[number]
 }
 
 // List returns the resources of a kind and scope, sorted by name.

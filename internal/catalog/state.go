@@ -17,6 +17,8 @@ type state struct {
 	// consumers are those of a stream, by its number, sorted by name. The lists
 	// are replaced, never changed.
 	consumers map[uint64][]*Resource
+	// queues are those over a stream, likewise.
+	queues map[uint64][]*Resource
 	// next is the next stream number; 0 is the log's own.
 	next uint64
 	// graves holds, for a name that is gone, the last creation second that its
@@ -55,6 +57,7 @@ func (m *machine) Reset() {
 	defer m.mu.Unlock()
 	m.state = state{
 		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
+		queues: map[uint64][]*Resource{},
 		graves: map[Key]int64{}, next: 1,
 	}
 }
@@ -91,13 +94,16 @@ func (s *state) put(r *Resource) {
 		s.next = max(s.next, r.Stream.Number+1)
 	}
 	if r.Consumer != nil {
-		s.setConsumer(r.Consumer.Stream, r.Key, r)
+		attach(s.consumers, r.Consumer.Stream, r.Key, r)
+	}
+	if r.Queue != nil {
+		attach(s.queues, r.Queue.Stream, r.Key, r)
 	}
 }
 
-// setConsumer replaces the consumer of that key in its stream's list; nil removes it.
-func (s *state) setConsumer(number uint64, k Key, r *Resource) {
-	list := slices.Clone(s.consumers[number])
+// attach replaces the resource of that key in its stream's list; nil removes it.
+func attach(lists map[uint64][]*Resource, number uint64, k Key, r *Resource) {
+	list := slices.Clone(lists[number])
 	i, found := slices.BinarySearchFunc(list, k, func(c *Resource, k Key) int { return compareKeys(c.Key, k) })
 	switch {
 	case found && r != nil:
@@ -107,8 +113,8 @@ func (s *state) setConsumer(number uint64, k Key, r *Resource) {
 	case r != nil:
 		list = slices.Insert(list, i, r)
 	}
-	if s.consumers[number] = list; len(list) == 0 {
-		delete(s.consumers, number)
+	if lists[number] = list; len(list) == 0 {
+		delete(lists, number)
 	}
 }
 
@@ -118,7 +124,9 @@ func (s *state) delete(g *grave) {
 	case r.Stream != nil:
 		delete(s.byNumber, r.Stream.Number)
 	case r.Consumer != nil:
-		s.setConsumer(r.Consumer.Stream, r.Key, nil)
+		attach(s.consumers, r.Consumer.Stream, r.Key, nil)
+	case r.Queue != nil:
+		attach(s.queues, r.Queue.Stream, r.Key, nil)
 	}
 	delete(s.byKey, g.Key)
 	if len(s.graves) >= maxGraves {
@@ -173,6 +181,9 @@ func (tx *Tx) List(kind Kind, scope Scope) []*Resource { return tx.c.List(kind, 
 
 // Consumers is Catalog.Consumers: the state before the update.
 func (tx *Tx) Consumers(number uint64) []*Resource { return tx.c.Consumers(number) }
+
+// Queues is Catalog.Queues: the state before the update.
+func (tx *Tx) Queues(number uint64) []*Resource { return tx.c.Queues(number) }
 
 // NewStreamNumber returns a stream number that was never used.
 func (tx *Tx) NewStreamNumber() uint64 {

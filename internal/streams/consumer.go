@@ -59,11 +59,10 @@ func (s *Service) Register(ctx context.Context, n NewConsumer) (*catalog.Resourc
 	}
 	var made *catalog.Resource
 	err := s.change(ctx, n.Scope, n.Stream, func(tx *catalog.Tx, st *catalog.Resource) error {
-		others := tx.Consumers(st.Stream.Number)
 		if tx.Get(id.key()) != nil {
 			return errs.New(errs.Exists, fmt.Sprintf("Consumer %s under stream %s already exists for account %s.", n.Name, n.Stream, n.Scope.Account))
 		}
-		if err := s.checkConsumers(n, others); err != nil {
+		if err := s.checkConsumers(tx, st); err != nil {
 			return err
 		}
 		now := clock.Millis(s.clock)
@@ -88,7 +87,9 @@ func (s *Service) Register(ctx context.Context, n NewConsumer) (*catalog.Resourc
 	return made, nil
 }
 
-func (s *Service) checkConsumers(n NewConsumer, others []*catalog.Resource) error {
+// checkConsumers says whether a stream may have one more consumer or queue.
+func (s *Service) checkConsumers(tx *catalog.Tx, st *catalog.Resource) error {
+	others := tx.Consumers(st.Stream.Number)
 	creating := 0
 	for _, c := range others {
 		if s.Status(c) == catalog.Creating {
@@ -96,16 +97,16 @@ func (s *Service) checkConsumers(n NewConsumer, others []*catalog.Resource) erro
 		}
 	}
 	limit := MaxConsumers
-	if s.Commitment(n.Scope).Active() {
+	if s.Commitment(st.Scope).Active() {
 		limit = MaxConsumersCommitted
 	}
-	switch {
-	case len(others) >= limit:
+	switch n := len(others) + len(tx.Queues(st.Stream.Number)); {
+	case n >= limit:
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("This request would exceed the consumer limit for the stream %s under account %s. "+
-			"Current consumer count for the stream: %d. Limit: %d.", n.Stream, n.Scope.Account, len(others), limit))
+			"Current consumer count for the stream: %d. Limit: %d.", st.Name, st.Account, n, limit))
 	case creating >= MaxConsumersCreating:
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("The stream %s under account %s has %d consumers in state CREATING already. "+
-			"Limit: %d.", n.Stream, n.Scope.Account, creating, MaxConsumersCreating))
+			"Limit: %d.", st.Name, st.Account, creating, MaxConsumersCreating))
 	}
 	return s.checkRoom(1)
 }

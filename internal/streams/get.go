@@ -87,6 +87,12 @@ func (s *Service) Get(pos Position, limit int) (*Page, error) {
 	return p, err
 }
 
+// Scan is Get for a reader of another kind, of at most room bytes of keys and
+// data: it counts in no shard's traffic.
+func (s *Service) Scan(pos Position, limit, room int) (*Page, error) {
+	return s.get(pos, limit, room, 0, readChunk)
+}
+
 func (s *Service) get(pos Position, limit, room, each, chunk int) (*Page, error) {
 	sh := shardOf(pos.Stream, pos.Shard)
 	if sh == nil {
@@ -290,6 +296,10 @@ func (p *Page) Position() Position { return p.pos }
 // Ended reports whether the page ends where its shard does, which is closed:
 // nothing follows but its [Children].
 func (p *Page) Ended() bool { return p.closed && p.err == nil && p.pos.Offset >= p.end }
+
+// Tip is the place in the shard where there was nothing yet when it was last read: what
+// to watch from after a page that shows no more.
+func (p *Page) Tip() int64 { return max(p.pos.Offset, p.end) }
 
 // MillisBehindLatest tells how far the page's end is from the shard's: 0 at the
 // tip, else the age of the last record read.

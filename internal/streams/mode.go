@@ -11,7 +11,8 @@ import (
 // SetMode sets how a stream's capacity is set. Its shards stay; an on-demand
 // stream that is to be warm gets as many as that takes. At most MaxModeChanges
 // may change a stream's mode in a day; the present mode is no change. Errors:
-// NotFound, InUse, LimitExceeded; Invalid for a warm throughput that the stream
+// NotFound; InUse, also for a provisioned mode while there are queues;
+// LimitExceeded; Invalid for a warm throughput that the stream
 // cannot have, and for a provisioned mode under AUTO.
 func (s *Service) SetMode(ctx context.Context, scope catalog.Scope, name string, mode catalog.StreamMode, warmMiBps int) error {
 	return s.redraw(ctx, scope, name, func(tx *catalog.Tx, d *redraw) error {
@@ -27,6 +28,9 @@ func (s *Service) SetMode(ctx context.Context, scope catalog.Scope, name string,
 			return invalid("Stream %s under account %s is in %s mode already. Use UpdateStreamWarmThroughput.", name, scope.Account, mode)
 		case st.Mode == mode:
 			return nil
+		case mode == catalog.Provisioned && len(tx.Queues(st.Number)) > 0:
+			return errs.New(errs.InUse, fmt.Sprintf("Stream %s under account %s cannot be switched to PROVISIONED mode while there are "+
+				"queues associated with it. Delete them first.", name, scope.Account))
 		case mode == catalog.Provisioned && st.AutoDistribution:
 			return ErrAutoNeedsOnDemand
 		case len(changes) >= MaxModeChanges:

@@ -15,7 +15,7 @@ import (
 	"thalweg/internal/errs"
 )
 
-// Tokens are what a client gets back to us: shard iterators and page tokens.
+// Tokens are what a client gets back to us: shard iterators, page tokens and receipts.
 // They are sealed, not stored: any process with the same secret opens them.
 //
 //	00 00 00 00 00 00 00 01 | salt 16 | counter 8 | AES-256-GCM( kind 1 | issued 8 | payload | zeros ) | tag 16
@@ -34,6 +34,8 @@ const (
 	shardsToken    tokenKind = 2
 	streamsToken   tokenKind = 3
 	consumersToken tokenKind = 4
+	queuesToken    tokenKind = 5
+	receiptToken   tokenKind = 6
 )
 
 const (

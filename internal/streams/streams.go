@@ -94,7 +94,7 @@ func New(o Options) (*Service, error) {
 		wake: make(chan struct{}, 1), routes: map[uint64]*route{}, meters: meters{streams: map[uint64]*streamMeters{}},
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
-		s.hold(len(r.Stream.Shards) + s.ConsumerCount(r))
+		s.hold(len(r.Stream.Shards) + s.readers(r))
 	}
 	if s.quota == nil {
 		s.quota = ShardQuota
