@@ -29,6 +29,7 @@ import (
 	"thalweg/internal/listen"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
+	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -60,6 +61,7 @@ type Server struct {
 	keys     *identity.Keys
 	catalog  *catalog.Catalog
 	streams  *streams.Service
+	queues   *queues.Service
 	tables   *tables.Service
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them

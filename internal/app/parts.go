@@ -34,6 +34,7 @@ import (
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/meta"
+	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -63,6 +64,7 @@ func serverParts() []part {
 		{"metrics", startMetrics, nil},
 		{"catalog", startCatalog, nil},
 		{"streams", startStreams, nil},
+		{"queues", startQueues, nil},
 		{"tables", startTables, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
@@ -195,6 +197,16 @@ func startStreams(_ context.Context, s *Server) error {
 	return nil
 }
 
+// queuesPartition is where the queues are kept, beside the catalog's.
+func queuesPartition() log.PartitionID { return log.PartitionID{Index: 4} }
+
+func startQueues(ctx context.Context, s *Server) error {
+	var err error
+	s.queues, err = queues.Open(ctx, queues.Options{Streams: s.streams, Log: s.log, Partition: queuesPartition(), Clock: s.clock,
+		Memory: s.budget})
+	return err
+}
+
 // tablesPartition is where the tables are kept, beside the catalog's.
 func tablesPartition() log.PartitionID { return log.PartitionID{Index: 2} }
 
@@ -214,7 +226,7 @@ func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(
 // with an error of their own model.
 func startDoors(_ context.Context, s *Server) error {
 	s.services = []*awsapi.Service{
-		kinesis.New(s.streams).Service(),
+		kinesis.New(s.streams, s.queues).Service(),
 		lease.NewTables(s.tables).Service(),
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),

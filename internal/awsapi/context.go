@@ -92,6 +92,15 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 // resource. It is for a [FastFunc], and for a handler that learns the resource
 // only from a token. Without a request in ctx the answer is no.
 func Authorize(ctx context.Context, resource string) *Error {
+	action := ""
+	if c := callFrom(ctx); c != nil {
+		action = c.action
+	}
+	return AuthorizeAction(ctx, action, resource)
+}
+
+// AuthorizeAction is Authorize for an action that an operation needs beside its own.
+func AuthorizeAction(ctx context.Context, action, resource string) *Error {
 	c := callFrom(ctx)
 	switch {
 	case c == nil:
@@ -99,7 +108,7 @@ func Authorize(ctx context.Context, resource string) *Error {
 	case c.auth == nil: // from WithCaller
 		return nil
 	}
-	if err := c.auth.Authorize(c.caller, c.action, resource); err != nil {
+	if err := c.auth.Authorize(c.caller, action, resource); err != nil {
 		return err
 	}
 	c.authorised = true

@@ -25,6 +25,7 @@ import (
 	"thalweg/internal/catalog"
 	"thalweg/internal/errs"
 	"thalweg/internal/opt"
+	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 )
 
@@ -32,12 +33,13 @@ import (
 type Door struct {
 	model.Unimplemented
 	streams *streams.Service
+	queues  *queues.Service
 	scans   sync.Pool // *putScan
 }
 
-// New returns the door to s.
-func New(s *streams.Service) *Door {
-	return &Door{streams: s, scans: sync.Pool{New: func() any { return new(putScan) }}}
+// New returns the door to s and its queues.
+func New(s *streams.Service, q *queues.Service) *Door {
+	return &Door{streams: s, queues: q, scans: sync.Pool{New: func() any { return new(putScan) }}}
 }
 
 // Service is the table of operations to serve, with the door's own paths in it.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	model "thalweg/internal/awsapi/model/kinesis"
+	"thalweg/internal/catalog"
 )
 
 // ListTagsForResource
@@ -13,9 +14,16 @@ import (
 // Errors: ResourceNotFound; InvalidArgument for an ARN of anything else.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListTagsForResource.html
 //
-// Status: partial: streams and consumers, until there are channels to tag
+// Status: partial: streams, consumers and queues, until there are channels to tag
 func (d *Door) ListTagsForResource(ctx context.Context, in *model.ListTagsForResourceInput) (*model.ListTagsForResourceOutput, error) {
-	r, err := d.resource(ctx, in.ResourceARN)
+	var r *catalog.Resource
+	var err error
+	if scope, id, ok := parseQueueARN(in.ResourceARN.V); ok {
+		r, err = d.streams.Queue(scope, id)
+		err = wireError(err)
+	} else {
+		r, err = d.resource(ctx, in.ResourceARN)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +24,9 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/identity"
 	"thalweg/internal/limits"
+	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
+	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
 )
@@ -95,7 +99,13 @@ func (s *server) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	svc := New(s.streams).Service()
+	q, err := queues.Open(context.Background(), queues.Options{
+		Streams: s.streams, Log: s.log, Partition: log.PartitionID{Index: 4}, Clock: s.clock,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	svc := New(s.streams, q).Service()
 	if s.general {
 		for _, op := range svc.Ops {
 			op.Fast = nil
@@ -188,8 +198,8 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		if err := json.Unmarshal(body, &out); err != nil {
 			t.Fatalf("%s: %s: %v", d.Pos, body, err)
 		}
-		v, ok := out[member].(string)
-		if !ok {
+		v := find(out, member)
+		if v == "" {
 			t.Fatalf("%s: no %s in %s", d.Pos, member, body)
 		}
 		s.vars[variable] = v
@@ -197,11 +207,34 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 	return fmt.Sprintf("%d %s\n", code, s.normal(t, body))
 }
 
+// find returns the first text under that name in an answer, wherever it is.
+func find(v any, member string) string {
+	switch v := v.(type) {
+	case map[string]any:
+		if text, ok := v[member].(string); ok {
+			return text
+		}
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if text := find(v[k], member); text != "" {
+				return text
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if text := find(e, member); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
 var (
 	variable   = regexp.MustCompile(`\$(\w+)`)
 	repetition = regexp.MustCompile(`@([^*@]+)\*(\d+)@`)
 	longRun    = regexp.MustCompile(`[a-zA-Z]{100,}`)
 
+	queueARN    = regexp.MustCompile(`queue/[a-z0-9]{26}`)
 	beyondASCII = regexp.MustCompile(`[^ -~\n]`)
 )
 
@@ -217,7 +250,7 @@ func (s *server) expand(body string) string {
 }
 
 // opaque are the members whose values are sealed.
-var opaque = map[string]bool{"ShardIterator": true, "NextShardIterator": true, "NextToken": true}
+var opaque = map[string]bool{"ShardIterator": true, "NextShardIterator": true, "NextToken": true, "ReceiptHandle": true}
 
 // normal writes an answer with its members in order, one line each record or
 // shard, sealed values as "~".
@@ -258,6 +291,7 @@ func (s *server) normal(t *testing.T, body []byte) string {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(strings.TrimSpace(out.String()), "},{", "},\n {")
+	text = queueARN.ReplaceAllString(text, "queue/~")
 	text = beyondASCII.ReplaceAllStringFunc(text, func(m string) string { return strings.Trim(strconv.QuoteToASCII(m), `"`) })
 	return longRun.ReplaceAllStringFunc(text, func(m string) string { return fmt.Sprintf("%s...(%d)", m[:20], len(m)) })
 }

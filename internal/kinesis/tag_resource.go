@@ -8,7 +8,7 @@ import (
 
 // TagResource
 //
-// Adds tags to a stream or a consumer named by its ARN, or replaces the values of
+// Adds tags to a stream, a consumer or a queue named by its ARN, or replaces the values of
 // those it has; 50 at most.
 //
 // Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
@@ -16,10 +16,13 @@ import (
 // too many tags.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html
 //
-// Status: partial: streams and consumers, until there are channels to tag
+// Status: partial: streams, consumers and queues, until there are channels to tag
 func (d *Door) TagResource(ctx context.Context, in *model.TagResourceInput) (*model.TagResourceOutput, error) {
 	if id, ok := parseConsumerARN(in.ResourceARN.V); ok {
 		return nil, wireError(d.streams.TagConsumer(ctx, id, in.Tags))
+	}
+	if scope, id, ok := parseQueueARN(in.ResourceARN.V); ok {
+		return nil, wireError(d.streams.TagQueue(ctx, scope, id, in.Tags))
 	}
 	a, err := parseStreamARN(in.ResourceARN.V)
 	if err != nil {

@@ -16,10 +16,13 @@ import (
 // take.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UntagResource.html
 //
-// Status: partial: streams and consumers, until there are channels to tag
+// Status: partial: streams, consumers and queues, until there are channels to tag
 func (d *Door) UntagResource(ctx context.Context, in *model.UntagResourceInput) (*model.UntagResourceOutput, error) {
 	if id, ok := parseConsumerARN(in.ResourceARN.V); ok {
 		return nil, wireError(d.streams.UntagConsumer(ctx, id, in.TagKeys))
+	}
+	if scope, id, ok := parseQueueARN(in.ResourceARN.V); ok {
+		return nil, wireError(d.streams.UntagQueue(ctx, scope, id, in.TagKeys))
 	}
 	a, err := parseStreamARN(in.ResourceARN.V)
 	if err != nil {

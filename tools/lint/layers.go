@@ -64,6 +64,7 @@ var layers = []layer{
 	{"domain", []string{"internal/video", "internal/advise", "internal/catalog"}, domainMay("internal/catalog"), false, domainReason},
 	{"domain", []string{"internal/tables"}, domainMay("internal/tables"), false, domainReason},
 	{"domain", []string{"internal/streams"}, domainMay("internal/catalog"), false, domainReason},
+	{"domain", []string{"internal/queues"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
 	{"domain", []string{"internal/brokers"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
 	{"domain", []string{"internal/delivery"}, domainMay("internal/delivery", "internal/catalog", "internal/streams", "internal/brokers"),
 		false, domainReason},
