@@ -12,14 +12,18 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
 	"thalweg/internal/kafka"
+	"thalweg/internal/log"
 	"thalweg/internal/vfs"
 )
 
 // defaultClusterAccount is whose streams the topics of the default cluster are.
 const defaultClusterAccount = "000000000000"
 
+// kafkaSecurityPartition is where the cluster's users and ACLs are kept.
+func kafkaSecurityPartition() log.PartitionID { return log.PartitionID{Index: 3} }
+
 // startKafka opens the listeners of Kafka's protocol.
-func startKafka(_ context.Context, s *Server) error {
+func startKafka(ctx context.Context, s *Server) error {
 	if len(s.cfg.ListenKafka) == 0 {
 		return nil
 	}
@@ -28,6 +32,15 @@ func startKafka(_ context.Context, s *Server) error {
 		Scope: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)},
 	})
 	clients, err := kafkaClientCA(s.cfg.KafkaCA)
+	if err != nil {
+		return err
+	}
+	seal, err := s.keystore.AEAD("kafka SCRAM users")
+	if err != nil {
+		return err
+	}
+	security, err := brokers.OpenSecurity(ctx, brokers.SecurityOptions{Log: s.log, Partition: kafkaSecurityPartition(), Clock: s.clock,
+		Seal: seal, Keys: s.keystore})
 	if err != nil {
 		return err
 	}
@@ -52,7 +65,7 @@ func startKafka(_ context.Context, s *Server) error {
 		listeners = append(listeners, k)
 	}
 	s.kafka, err = kafka.Open(kafka.Options{Cluster: cluster, Log: s.log, Budget: s.budget, Clock: s.system, Logger: s.logger,
-		Authority: s.auth, MaxReauth: time.Duration(s.cfg.KafkaReauth)}, listeners)
+		Authority: s.auth, Security: security, Enforce: s.cfg.Auth == config.AuthStrict, MaxReauth: time.Duration(s.cfg.KafkaReauth)}, listeners)
 	return err
 }
 

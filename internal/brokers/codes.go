@@ -30,6 +30,9 @@ const (
 	UnknownMemberID          Code = 25
 	InvalidSessionTimeout    Code = 26
 	RebalanceInProgress      Code = 27
+	TopicDenied              Code = 29
+	GroupDenied              Code = 30
+	ClusterDenied            Code = 31
 	InvalidTimestamp         Code = 32
 	UnsupportedSASLMechanism Code = 33
 	IllegalSASLState         Code = 34
@@ -49,6 +52,8 @@ const (
 	InvalidTxnTimeout        Code = 50
 	ConcurrentTransactions   Code = 51
 	OperationNotAttempted    Code = 55
+	TxnDenied                Code = 53
+	SecurityDisabled         Code = 54
 	SASLAuthenticationFailed Code = 58
 	StorageError             Code = 56
 	NonEmptyGroup            Code = 68
@@ -63,6 +68,9 @@ const (
 	InvalidRecord            Code = 87
 	UnstableOffsetCommit     Code = 88
 	ProducerFenced           Code = 90
+	ResourceNotFound         Code = 91
+	DuplicateResource        Code = 92
+	UnacceptableCredential   Code = 93
 	UnknownTopicID           Code = 100
 	RebootstrapRequired      Code = 129
 )

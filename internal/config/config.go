@@ -140,9 +140,6 @@ func (c *Config) Unsafe() []string {
 	case c.Durability == OS:
 		out = append(out, "not fsynced: acknowledged records can be lost on power failure (--durability os)")
 	}
-	if c.Auth == AuthStrict && slices.ContainsFunc(c.ListenKafka, func(l KafkaListener) bool { return !c.Authenticates(l) }) {
-		out = append(out, "Kafka clients are not authenticated on every listener, whatever --auth says (--listen-kafka)")
-	}
 	if c.Insecure {
 		out = append(out, "the checks on binds, TLS and authentication off loopback are disabled (--insecure)")
 	}

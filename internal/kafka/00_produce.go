@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,7 +19,8 @@ import (
 // producer's repeat is answered with the offset it got first. A transaction's
 // batches are taken while it is open and the partition is part of it.
 //
-// Errors: CORRUPT_MESSAGE for a checksum, INVALID_RECORD for what is in a batch,
+// Errors: TOPIC_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+// CORRUPT_MESSAGE for a checksum, INVALID_RECORD for what is in a batch,
 // MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_REQUIRED_ACKS,
 // UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OUT_OF_ORDER_SEQUENCE_NUMBER,
 // INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE; POLICY_VIOLATION for a closed shard of a stream;
@@ -57,7 +57,7 @@ func (c *conn) produce(h kwire.Header, rest []byte, f *frame) error {
 		f.release()
 		return err
 	}
-	leave := p.check(c.ctx)
+	leave := p.check(c)
 	f.uncharge() // the log charges what it takes
 	c.appends.Add(1)
 	p.append(c.door.log, c.appends.Done)
@@ -82,18 +82,27 @@ func (c *conn) parseProduce(h kwire.Header, rest []byte) (*producing, error) {
 
 // check finds each partition and holds its batch against the rules. A transaction
 // that batches belong to does not end before leave is called.
-func (p *producing) check(ctx context.Context) (leave func()) {
+func (p *producing) check(c *conn) (leave func()) {
 	var txn *brokers.Txn
 	var noTxn *brokers.Error
 	leave = func() {}
-	if p.in.Transactional {
-		if txn, noTxn = p.cluster.Transactions().Enter(ctx, p.in.TransactionalID); noTxn == nil {
+	if p.in.Transactional && !c.may(brokers.OpWrite, brokers.TxnKind, p.in.TransactionalID) {
+		noTxn = txnDenied()
+	} else if p.in.Transactional {
+		if txn, noTxn = p.cluster.Transactions().Enter(c.ctx, p.in.TransactionalID); noTxn == nil {
 			leave = txn.Leave
 		}
 	}
 	for i := range p.in.Topics {
 		t := &p.in.Topics[i]
 		topic, missing := p.find(t)
+		name := t.Name
+		if topic != nil {
+			name = topic.Name()
+		}
+		if (topic != nil || p.header.Version < 13) && !c.mayTopic(brokers.OpWrite, name) {
+			topic, missing = nil, topicDenied()
+		}
 		for k := range t.Partitions {
 			pt := part{topic: topic, err: missing}
 			switch {

@@ -23,7 +23,7 @@ import (
 // Sessions are not kept: the session id is 0, and every fetch names what it wants,
 // as KIP-227 lets a broker decide.
 //
-// Errors: OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
+// Errors: TOPIC_AUTHORIZATION_FAILED, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
 // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE for what is damaged
 // on disk, FETCH_SESSION_ID_NOT_FOUND. When memory is spent the answer is empty
 // and tells the client to pause.
@@ -63,7 +63,7 @@ func (d *Door) fetch(r *request, in *kmsg.FetchRequest) (*reply, error) {
 	if in.IsolationLevel == 1 {
 		f.isolation = log.Committed
 	}
-	ready := d.locate(f)
+	ready := d.locate(r.conn, f)
 	if !ready && in.MaxWaitMillis > 0 {
 		d.await(r, f)
 	}
@@ -79,13 +79,20 @@ func fetchRefused(r *request, c brokers.Code) *reply {
 
 // locate finds every partition. It reports whether there is nothing to wait for:
 // something cannot be read, or nothing was asked for.
-func (d *Door) locate(f *fetching) (ready bool) {
+func (d *Door) locate(c *conn, f *fetching) (ready bool) {
 	ready = true
 	for i := range f.in.Topics {
 		t := &f.in.Topics[i]
 		topic, missing := d.cluster.Topic(t.Topic), unknownTopic()
 		if f.in.Version >= 13 {
 			topic, missing = d.cluster.TopicByID(t.TopicID), unknownTopicID()
+		}
+		name := t.Topic
+		if topic != nil {
+			name = topic.Name()
+		}
+		if (topic != nil || f.in.Version < 13) && !c.mayTopic(brokers.OpRead, name) {
+			topic, missing = nil, topicDenied()
 		}
 		for k := range t.Partitions {
 			in := &t.Partitions[k]

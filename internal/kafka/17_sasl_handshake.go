@@ -10,8 +10,9 @@ import (
 
 // SaslHandshake
 //
-// Agrees on how the client proves who it is: AWS_MSK_IAM, OAUTHBEARER with a
-// token of MSK's signers, and PLAIN where TLS hides the secret. On a connection
+// Agrees on how the client proves who it is: by an access key with AWS_MSK_IAM,
+// OAUTHBEARER with a token of MSK's signers, or PLAIN where TLS hides the secret;
+// as a user of the cluster with SCRAM-SHA-256 and SCRAM-SHA-512. On a connection
 // that is authenticated it begins again (KIP-368), with the same mechanism.
 //
 // Errors: UNSUPPORTED_SASL_MECHANISM with those there are, and

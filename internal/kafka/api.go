@@ -62,6 +62,9 @@ func apis() []api {
 		{key: 25, min: 0, max: 3, serve: on((*Door).addOffsetsToTxn)},        // AddOffsetsToTxn
 		{key: 26, min: 0, max: 3, serve: on((*Door).endTxn)},                 // EndTxn
 		{key: 28, min: 0, max: 3, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
+		{key: 29, min: 0, max: 3, serve: on((*Door).describeACLs)},
+		{key: 30, min: 0, max: 3, serve: on((*Door).createACLs)},
+		{key: 31, min: 0, max: 3, serve: on((*Door).deleteACLs)},
 		{key: 32, min: 1, max: 4, serve: on((*Door).describeConfigs)},
 		{key: 33, min: 0, max: 2, serve: on((*Door).alterConfigs)},
 		{key: 36, min: 0, max: 2, serve: on((*Door).saslAuthenticate)},
@@ -69,6 +72,8 @@ func apis() []api {
 		{key: 42, min: 0, max: 2, serve: on((*Door).deleteGroups)},
 		{key: 44, min: 0, max: 1, serve: on((*Door).incrementalAlterConfigs)},
 		{key: 47, min: 0, max: 0, serve: on((*Door).offsetDelete)},
+		{key: 50, min: 0, max: 0, serve: on((*Door).describeUsers)},
+		{key: 51, min: 0, max: 0, serve: on((*Door).alterUsers)},
 		{key: 60, min: 0, max: 2, serve: on((*Door).describeCluster)},
 		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
 	}

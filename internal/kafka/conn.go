@@ -244,7 +244,7 @@ func (c *conn) dispatch(a *api, f *frame) error {
 		}
 		return c.queue(rep)
 	}
-	resp, err := a.serve(c.door, r, req)
+	resp, err := c.door.guarded(a, r, req)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -48,8 +49,11 @@ type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
 
-	// Authority knows access keys; it is needed where a listener has SASL.
+	// Authority knows access keys, Security a cluster's own users and ACLs.
 	Authority *identity.Authority
+	Security  *brokers.Security
+	// Enforce holds clients to what they may do. Else everybody may everything.
+	Enforce bool
 
 	MaxConns      int           // open connections; further ones wait unaccepted. 10,000, and a sixth of the budget at most
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
@@ -133,6 +137,7 @@ type Door struct {
 	log     log.Log
 	budget  *limits.Budget
 	apis    []api
+	guards  map[int16]guard
 	buffers buffers
 
 	bound   []Bound
@@ -155,7 +160,9 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: apis(),
 		group: lifecycle.NewGroup(context.Background()), slots: make(chan struct{}, o.MaxConns),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
+		guards: topicGuards(),
 	}
+	maps.Copy(d.guards, groupGuards())
 	for i, l := range listeners {
 		if err := d.bind(i, l); err != nil {
 			for _, s := range d.sockets {

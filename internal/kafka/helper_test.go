@@ -16,6 +16,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
+	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
@@ -71,6 +72,16 @@ func newServerOn(t testing.TB, count int, tune func(*Options), l Listener) *serv
 	o := Options{Cluster: s.cluster, Log: s.log, Budget: s.budget, Clock: c, Logger: slog.New(slog.DiscardHandler)}
 	if tune != nil {
 		tune(&o)
+	}
+	if o.Security == nil {
+		seal, err := newStore(t).AEAD("test")
+		if err == nil {
+			o.Security, err = brokers.OpenSecurity(t.Context(), brokers.SecurityOptions{Log: s.log, Partition: log.PartitionID{Index: 3}, Clock: c,
+				Seal: seal, Keys: fixedKeys{}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range count {
 		l.Addrs = append(l.Addrs, "127.0.0.1:0")

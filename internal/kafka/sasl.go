@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"thalweg/internal/brokers"
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/kwire"
@@ -23,6 +24,8 @@ const (
 	saslPlain = "PLAIN"
 	saslIAM   = "AWS_MSK_IAM"
 	saslOAuth = "OAUTHBEARER"
+	scram256  = "SCRAM-SHA-256"
+	scram512  = "SCRAM-SHA-512"
 )
 
 const (
@@ -34,7 +37,8 @@ const (
 
 // client is who a connection's client has proved to be.
 type client struct {
-	key      identity.Key
+	name     string        // as a principal of Kafka
+	key      identity.Key  // with no ID for a SCRAM user
 	lifetime time.Duration // of the proof; 0 is without an end
 }
 
@@ -64,7 +68,7 @@ func (l *login) begin(mechanism string, step func([]byte) outcome) {
 // accept takes the client for who it has proved to be. It is false when that is
 // another than before.
 func (c *conn) accept(who *client) bool {
-	if c.login.who != nil && c.login.who.key.ID != who.key.ID {
+	if c.login.who != nil && c.login.who.name != who.name {
 		return false
 	}
 	l := c.door.opts.MaxReauth
@@ -72,6 +76,7 @@ func (c *conn) accept(who *client) bool {
 		l = min(l, who.lifetime)
 	}
 	c.login.who, c.login.step, c.login.lifetime = who, nil, l
+	c.principal = who.name
 	c.login.ends = c.door.opts.Clock.Now().Add(l)
 	c.known()
 	return true
@@ -99,7 +104,7 @@ func (c *conn) admit(key int16) error {
 		return errs.New(errs.Denied, "request before authentication")
 	case c.door.opts.Clock.Now().After(c.login.ends):
 		return errs.New(errs.Expired, "session is over")
-	case !c.door.opts.Authority.Enabled(c.login.who.key.ID):
+	case c.login.who.key.ID != "" && !c.door.opts.Authority.Enabled(c.login.who.key.ID):
 		return errs.New(errs.Denied, "access key is not accepted any more")
 	}
 	return nil
@@ -112,21 +117,47 @@ func (c *conn) mechanisms() []string {
 	case !c.at.sasl:
 		return []string{}
 	case c.at.tls == nil:
-		return []string{saslIAM, saslOAuth}
+		return []string{saslIAM, saslOAuth, scram256, scram512}
 	}
-	return []string{saslIAM, saslOAuth, saslPlain}
+	return []string{saslIAM, saslOAuth, saslPlain, scram256, scram512}
 }
 
-// exchange begins a mechanism. All of them have one step.
+// exchange begins a mechanism. All but SCRAM have one step.
 func (d *Door) exchange(c *conn, mechanism string) func([]byte) outcome {
 	switch mechanism {
 	case saslPlain:
 		return d.plain
 	case saslOAuth:
 		return d.oauth
+	case scram256:
+		return d.scram(brokers.ScramSHA256)
+	case scram512:
+		return d.scram(brokers.ScramSHA512)
 	}
 	return func(token []byte) outcome { return d.iam(c, token) }
 }
+
+// scram takes a user's proof, in two steps.
+func (d *Door) scram(m brokers.ScramMechanism) func([]byte) outcome {
+	x := d.opts.Security.NewScram(m)
+	failed := outcome{failed: "Authentication failed during authentication due to invalid credentials with SASL mechanism " + m.String()}
+	step := 0
+	return func(message []byte) outcome {
+		if step++; step == 1 {
+			if answer, ok := x.First(message); ok {
+				return outcome{answer: answer}
+			}
+			return failed
+		}
+		if answer, name, ok := x.Final(message); ok {
+			return outcome{answer: answer, who: &client{name: "User:" + name}}
+		}
+		return failed
+	}
+}
+
+// ofKey is the client that an access key belongs to.
+func ofKey(k identity.Key) *client { return &client{name: "User:" + k.PrincipalARN, key: k} }
 
 const denied = "Authentication failed: Invalid username or password"
 
@@ -140,7 +171,7 @@ func (d *Door) plain(token []byte) outcome {
 	if !ok || !d.mayConnect(key) {
 		return outcome{failed: denied}
 	}
-	return outcome{who: &client{key: key}}
+	return outcome{who: ofKey(key)}
 }
 
 // iamVersion is the one version of AWS_MSK_IAM that there is.
@@ -155,7 +186,7 @@ func (d *Door) iam(c *conn, token []byte) outcome {
 		if key, _, ok := d.opts.Authority.VerifyKafka(host, query); ok && d.mayConnect(key) {
 			answer, err := json.Marshal(map[string]string{"version": iamVersion, "request-id": id})
 			if err == nil {
-				return outcome{who: &client{key: key}, answer: answer}
+				return outcome{who: ofKey(key), answer: answer}
 			}
 		}
 	}
@@ -194,7 +225,9 @@ func (d *Door) oauth(token []byte) outcome {
 	if !ok || lifetime <= 0 || !d.mayConnect(key) {
 		return outcome{failed: "Access denied"}
 	}
-	return outcome{who: &client{key: key, lifetime: lifetime}}
+	who := ofKey(key)
+	who.lifetime = lifetime
+	return outcome{who: who}
 }
 
 // oauthQuery takes the signed query out of a client's first message. The
