@@ -31,10 +31,13 @@ type group struct {
 	err   error
 }
 
-func (w *writes) owe(e event) {
+// owe owes events that belong together: a commit has all of them or none.
+func (w *writes) owe(events ...event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.owed = append(w.owed, e.encode())
+	for i := range events {
+		w.owed = append(w.owed, events[i].encode())
+	}
 }
 
 // commit makes what is owed durable, and the acknowledgements asked for. Calls that
@@ -181,19 +184,33 @@ func (q *queue) eventOf(r *record) event {
 	return event{kind: evRecord, queue: q.id, shard: r.shard, offset: r.offset, state: r.state}
 }
 
-// save owes the state of a record.
-func (q *queue) save(r *record) { q.svc.writes.owe(q.eventOf(r)) }
+// note keeps an event for close.
+func (q *queue) note(e event) { q.notes = append(q.notes, e) }
 
-// discard removes a record that is past its time, and owes that.
-func (q *queue) discard(r *record) {
-	q.remove(r)
-	q.svc.writes.owe(event{kind: evDone, queue: q.id, shard: r.shard, offset: r.offset})
+// close owes the events of one look at the queue, together: a shard moved on past a
+// record that is not in the log would be a record lost. Then q is unlocked.
+func (q *queue) close() {
+	if len(q.notes) > 0 {
+		q.svc.writes.owe(q.notes...)
+		clear(q.notes)
+		q.notes = q.notes[:0]
+	}
+	q.mu.Unlock()
 }
 
-// advance moves a shard on, and owes that.
+// save notes the state of a record.
+func (q *queue) save(r *record) { q.note(q.eventOf(r)) }
+
+// discard removes a record that is past its time, and notes that.
+func (q *queue) discard(r *record) {
+	q.remove(r)
+	q.note(event{kind: evDone, queue: q.id, shard: r.shard, offset: r.offset})
+}
+
+// advance moves a shard on, and notes that.
 func (q *queue) advance(number ids.Shard, sh *shard, next int64) {
 	if next > sh.next || !sh.known {
 		sh.next, sh.known = next, true
-		q.svc.writes.owe(event{kind: evNext, queue: q.id, shard: number, offset: next})
+		q.note(event{kind: evNext, queue: q.id, shard: number, offset: next})
 	}
 }

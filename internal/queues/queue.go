@@ -20,6 +20,7 @@ type queue struct {
 	upkept  int64      // when upkeep was done, Unix ms
 	gone    bool       // the queue has been deleted
 	changed chan struct{}
+	notes   []event // of the look under way, which close owes
 }
 
 // shard is what a queue knows of one shard.

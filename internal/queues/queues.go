@@ -120,11 +120,11 @@ func (s *Service) Delete(ctx context.Context, scope catalog.Scope, id string) er
 func (s *Service) drop(id string) {
 	q := s.queue(id)
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.close()
 	q.forget()
 	q.gone = true
 	q.wake()
-	s.writes.owe(event{kind: evGone, queue: id})
+	q.note(event{kind: evGone, queue: id})
 	s.mu.Lock()
 	delete(s.queues, id)
 	s.mu.Unlock()

@@ -62,7 +62,7 @@ func (s *Service) each(b *Batch, do func(q *queue, i int, r *record) error) ([]e
 	}
 	q := s.queue(b.Queue)
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.close()
 	if q.gone {
 		return nil, notFound(res)
 	}

@@ -55,13 +55,11 @@ func (s *Service) Receive(ctx context.Context, o Receiving) ([]Record, error) {
 	}
 	until := clock.Millis(s.clock) + o.Wait.Milliseconds()
 	for {
-		res, stream, err := s.find(o.Scope, o.Queue)
-		if err != nil {
+		if _, err := s.streams.Queue(o.Scope, o.Queue); err != nil {
 			return nil, err
 		}
-		q := s.queue(o.Queue)
-		t := take{Receiving: o, q: q, res: res, stream: stream, now: clock.Millis(s.clock)}
-		err = t.run()
+		t := take{Receiving: o, q: s.queue(o.Queue)}
+		err := t.run()
 		if len(t.out) > 0 {
 			return t.out, s.commit(ctx)
 		}
@@ -111,6 +109,7 @@ type take struct {
 	now         int64
 	room        int // bytes of keys and data
 	out         []Record
+	given       []*record // those in out: no one comes twice, be it visible at once
 
 	// Without a record: where there would be one, and when.
 	open    []streams.Position
@@ -119,10 +118,16 @@ type take struct {
 	changed <-chan struct{}
 }
 
-func (t *take) run() error {
-	q := t.q
+func (t *take) run() (err error) {
+	q, s := t.q, t.q.svc
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.close()
+	t.now = clock.Millis(s.clock)
+	// Here, where nobody has come by with a later one: shards that are not in it are
+	// taken to be gone.
+	if t.res, t.stream, err = s.find(t.Scope, q.id); err != nil {
+		return err
+	}
 	if q.gone {
 		return notFound(t.res)
 	}
@@ -136,9 +141,12 @@ func (t *take) run() error {
 	if t.Dead {
 		t.due = q.buryDue(t.res.Queue.MaxReceives, t.now)
 	}
-	err := t.again()
+	err = t.again()
 	if !t.Dead && len(t.out) < t.Limit && err == nil {
 		err = t.fresh()
+	}
+	for _, r := range t.given {
+		q.enqueue(r)
 	}
 	if w := *q.heapOf(t.Dead); len(w) > 0 {
 		t.due = min(t.due, w[0].visible)
@@ -158,7 +166,7 @@ func (t *take) upkeep() error {
 	for number := range q.shards {
 		if !there[number] {
 			q.removeShard(number)
-			q.svc.writes.owe(event{kind: evShard, queue: q.id, shard: number})
+			q.note(event{kind: evShard, queue: q.id, shard: number})
 		}
 	}
 	for number := range there {
@@ -325,7 +333,9 @@ func (t *take) give(r *record, rec *streams.Record) {
 	if st.first == 0 {
 		st.first = t.now
 	}
-	t.q.set(r, st)
+	t.q.unqueue(r)
+	r.state = st
+	t.given = append(t.given, r)
 	t.q.save(r)
 	out := Record{
 		Receipt: t.q.svc.receipt(t.Scope, t.q.id, r), Sequence: rec.Sequence, Data: bytes.Clone(rec.Data), Key: bytes.Clone(rec.Key),
