@@ -35,9 +35,15 @@ func (c *Cluster) CheckTopic(n *NewTopic) *Error {
 	if err := checkName(n.Name); err != nil {
 		return err
 	}
+	if n.Name == "__cluster_metadata" {
+		return refuse(InvalidRequest, "Creation of internal topic %s is prohibited.", n.Name)
+	}
 	if len(n.Assignment) > 0 {
-		if n.Partitions != -1 || n.Replication != -1 {
-			return refuse(InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
+		switch {
+		case n.Replication != -1:
+			return refuse(InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")
+		case n.Partitions != -1:
+			return refuse(InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")
 		}
 		if err := c.checkAssignment(n); err != nil {
 			return err
@@ -55,10 +61,10 @@ func (c *Cluster) CheckTopic(n *NewTopic) *Error {
 	case n.Partitions > maxPartitions:
 		return refuse(InvalidPartitions, "A topic can have %d partitions at most.", maxPartitions)
 	case n.Replication <= 0:
-		return refuse(InvalidReplication, "Replication factor must be larger than 0.")
+		return refuse(InvalidReplication, "Replication factor must be larger than 0, or -1 to use the default value.")
 	case int32(n.Replication) > c.brokers:
 		return refuse(InvalidReplication, "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached "+
-			"because only %d broker(s) are registered.", n.Replication, n.Replication, c.brokers)
+			"because only %d broker(s) are registered or some brokers have all their log directories cordoned.", n.Replication, n.Replication, c.brokers)
 	}
 	return checkConfigs(n.Configs)
 }
@@ -77,15 +83,26 @@ func (c *Cluster) checkAssignment(n *NewTopic) *Error {
 			return refuse(InvalidAssignment, "Inconsistent replication factor in the manual partition assignment.")
 		}
 		replicas = len(list)
-		seen := map[int32]bool{}
-		for _, b := range list {
-			if b < 1 || b > c.brokers || seen[b] {
-				return refuse(InvalidAssignment, "The manual partition assignment names broker %d twice, or there is no such broker.", b)
-			}
-			seen[b] = true
+		if err := c.checkReplicas(list); err != nil {
+			return err
 		}
 	}
 	n.Partitions, n.Replication = int32(len(n.Assignment)), int16(replicas)
+	return nil
+}
+
+// checkReplicas refuses replicas of a partition that are no brokers, or one twice.
+func (c *Cluster) checkReplicas(list []int32) *Error {
+	seen := map[int32]bool{}
+	for _, b := range list {
+		switch {
+		case b < 1 || b > c.brokers:
+			return refuse(InvalidAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", b)
+		case seen[b]:
+			return refuse(InvalidAssignment, "The manual partition assignment includes the broker %d more than once.", b)
+		}
+		seen[b] = true
+	}
 	return nil
 }
 
@@ -123,9 +140,16 @@ func (c *Cluster) DeleteTopic(ctx context.Context, t *Topic) *Error {
 	return nil
 }
 
-// GrowTopic gives a topic n partitions.
-func (c *Cluster) GrowTopic(ctx context.Context, t *Topic, n int32, checkOnly bool) *Error {
-	have := t.Partitions()
+// Growth is what a topic is to grow to.
+type Growth struct {
+	Partitions int32
+	Assignment [][]int32 // of the new partitions; nil leaves it to the cluster
+	CheckOnly  bool
+}
+
+// GrowTopic gives a topic more partitions.
+func (c *Cluster) GrowTopic(ctx context.Context, t *Topic, g Growth) *Error {
+	n, have := g.Partitions, t.Partitions()
 	switch {
 	case t.OwnedByStreams():
 		return ownedByStreams(t, "UpdateShardCount or SplitShard")
@@ -137,7 +161,15 @@ func (c *Cluster) GrowTopic(ctx context.Context, t *Topic, n int32, checkOnly bo
 		return refuse(InvalidPartitions, "Topic already has %d partition(s).", have)
 	case n > maxPartitions:
 		return refuse(InvalidPartitions, "A topic can have %d partitions at most.", maxPartitions)
-	case checkOnly:
+	case g.Assignment != nil && len(g.Assignment) != int(n-have):
+		return refuse(InvalidAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", n-have, len(g.Assignment))
+	}
+	for _, replicas := range g.Assignment {
+		if err := c.checkReplicas(replicas); err != nil {
+			return err
+		}
+	}
+	if g.CheckOnly {
 		return nil
 	}
 	return c.adminError(c.streams.GrowTopic(ctx, c.scope, t.Name(), int(n)))
@@ -210,7 +242,7 @@ func changeConfig(configs map[string]string, ch ConfigChange) error {
 		return refuse(InvalidRequest, "Unknown operation %d on configuration %s", ch.Op, ch.Name)
 	}
 	if k.Type != ListType {
-		return refuse(InvalidConfig, "Can't append to or subtract from key %s because its type is not LIST.", ch.Name)
+		return refuse(InvalidConfig, "Can't %s to key %s because its type is not LIST.", map[ConfigOp]string{AppendConfig: "APPEND", SubtractConfig: "SUBTRACT"}[ch.Op], ch.Name)
 	}
 	have, ok := configs[ch.Name]
 	if !ok {

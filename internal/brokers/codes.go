@@ -72,6 +72,8 @@ const (
 	DuplicateResource        Code = 92
 	UnacceptableCredential   Code = 93
 	UnknownTopicID           Code = 100
+	MismatchedEndpointType   Code = 114
+	UnsupportedEndpointType  Code = 115
 	RebootstrapRequired      Code = 129
 )
 

@@ -36,7 +36,7 @@ func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, gen
 	case err != nil:
 		return err
 	case !found:
-		return refuse(IllegalGeneration, "There is no such group, so it has no such generation.")
+		return refuse(GroupIDNotFound, "There is no such group, so it has no such generation.")
 	case wait != nil:
 		return await(ctx, wait)
 	}

@@ -17,6 +17,8 @@ const (
 	MaxTimestamp  = -3
 	EarliestLocal = -4
 	LatestTiered  = -5
+	// EarliestPending is the first that is to be tiered.
+	EarliestPending = -6
 )
 
 // Offset is a place in a partition: -1 for none.
@@ -49,8 +51,7 @@ func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, com
 		o.Offset = end
 	case Earliest, EarliestLocal:
 		o.Offset = info.Start
-	case LatestTiered:
-		o.Epoch = -1 // nothing is tiered
+	case LatestTiered, EarliestPending: // nothing is tiered
 	case MaxTimestamp:
 		err = c.scan(ctx, p, info.Start, end, func(h batch.Header, b []byte) bool {
 			if h.MaxTimestamp <= o.Time {
@@ -61,7 +62,7 @@ func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, com
 		})
 	default:
 		if at < 0 {
-			return Offset{}, refuse(InvalidRequest, "There is no timestamp %d.", at)
+			return Offset{}, refuse(UnsupportedVersion, "There is no timestamp %d.", at)
 		}
 		from := info.Start
 		if a := t.limits.after; a < at && !t.limits.logTime { // a batch that arrived earlier was too far behind it
@@ -79,6 +80,9 @@ func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, com
 	}
 	if err != nil {
 		return Offset{}, logError(err)
+	}
+	if o.Offset < 0 {
+		o.Epoch = -1
 	}
 	return o, nil
 }

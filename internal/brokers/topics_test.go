@@ -146,7 +146,7 @@ func TestOffsetsByTime(t *testing.T) {
 			t.Errorf("at %d: %+v, %v; want offset %d, time %d", tc.at, got, err, tc.offset, tc.time)
 		}
 	}
-	if _, err := w.cluster.OffsetAt(t.Context(), topic, 0, -9, false); codeOf(err) != InvalidRequest {
+	if _, err := w.cluster.OffsetAt(t.Context(), topic, 0, -9, false); codeOf(err) != UnsupportedVersion {
 		t.Errorf("a time that is none: %v", err)
 	}
 	if _, err := w.cluster.OffsetAt(t.Context(), topic, 5, Latest, false); codeOf(err) != UnknownTopic {

@@ -8,6 +8,7 @@ import (
 	"thalweg/internal/brokers"
 	"thalweg/internal/kwire"
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
 )
 
 // Produce
@@ -110,6 +111,8 @@ func (p *producing) check(c *conn) (leave func()) {
 				pt.err = refuse(brokers.InvalidRequiredAcks, "Required acks must be -1, 0 or 1.")
 			case missing == nil && noTxn != nil:
 				pt.err = noTxn
+			case missing == nil && p.header.Version < 7 && zstd(t.Partitions[k].Records):
+				pt.err = refuse(brokers.UnsupportedCompression, "Produce requests with version 0 to 6 are not allowed to use ZStandard compression")
 			case missing == nil:
 				pt.entry, pt.err = p.cluster.Entry(topic, t.Partitions[k].Index, t.Partitions[k].Records)
 				if pt.err == nil {
@@ -132,6 +135,13 @@ func inTransaction(txn *brokers.Txn, t *brokers.Topic, partition int32, records 
 		return refuse(brokers.InvalidTxnState, "The batch is part of a transaction, and the request names none.")
 	}
 	return txn.Check(t, partition, producer, epoch)
+}
+
+// zstd tells whether a batch says that it is compressed with Zstandard, which
+// clients know since version 7.
+func zstd(b []byte) bool {
+	h, err := batch.ParseHeader(b)
+	return err == nil && h.Attributes&batch.CompressionMask == 4
 }
 
 func (p *producing) find(t *kwire.ProduceTopic) (*brokers.Topic, *brokers.Error) {

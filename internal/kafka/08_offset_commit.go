@@ -35,6 +35,9 @@ func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.Off
 		}
 	}
 	all := d.cluster.Groups().Commit(r.ctx(), in.Group, in.MemberID, deref(in.InstanceID), in.Generation, list)
+	if all != nil && all.Code == brokers.GroupIDNotFound && in.Version < 9 {
+		all = refuse(brokers.IllegalGeneration, all.Msg) // what clients of these versions know
+	}
 	resp := kmsg.NewPtrOffsetCommitResponse()
 	next := 0
 	for i := range in.Topics {

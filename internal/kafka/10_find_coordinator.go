@@ -11,7 +11,9 @@ import (
 // Tells which broker to ask about a consumer group or a transactional id, and makes
 // the place where they are kept when it is first asked.
 //
-// Errors: INVALID_GROUP_ID; COORDINATOR_NOT_AVAILABLE while they cannot be read;
+// A group without a name has a coordinator too; joining it is what is refused.
+//
+// Errors: COORDINATOR_NOT_AVAILABLE while they cannot be read;
 // INVALID_REQUEST for coordinators of other kinds.
 //
 // Status: partial: coordinators of share groups are refused
@@ -23,10 +25,10 @@ func (d *Door) findCoordinator(r *request, in *kmsg.FindCoordinatorRequest) (*km
 		var err *brokers.Error
 		id := int32(-1)
 		switch {
-		case in.CoordinatorType > 1:
+		case in.CoordinatorType < 0 || in.CoordinatorType > 2:
+			err = refuse(brokers.InvalidRequest, malformed)
+		case in.CoordinatorType == 2:
 			err = refuse(brokers.InvalidRequest, "This server coordinates consumer groups and transactions only.")
-		case key == "":
-			err = refuse(brokers.InvalidGroupID, "The configured groupId is invalid.")
 		case in.CoordinatorType == 1:
 			err, id = d.cluster.Transactions().Ready(r.ctx()), d.cluster.Transactions().Coordinator(key)
 		default:
@@ -35,6 +37,11 @@ func (d *Door) findCoordinator(r *request, in *kmsg.FindCoordinatorRequest) (*km
 		if out.ErrorCode, out.ErrorMessage = code(err), message(err); err != nil {
 			return out
 		}
+		none := "" // as Apache Kafka says it
+		if in.Version < 4 {
+			none = "NONE"
+		}
+		out.ErrorMessage = &none
 		for _, b := range r.conn.brokers() {
 			if b.id == id {
 				out.NodeID, out.Host, out.Port = b.id, b.host, b.port

@@ -12,17 +12,33 @@ import (
 // Kinesis stream is that API's to delete.
 //
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_REQUEST for name
-// and id at once, POLICY_VIOLATION for a Kinesis stream, INVALID_TOPIC_EXCEPTION
+// and id at once or a name twice, POLICY_VIOLATION for a Kinesis stream, INVALID_TOPIC_EXCEPTION
 // for an internal topic.
 //
 // Status: done
 func (d *Door) deleteTopics(r *request, in *kmsg.DeleteTopicsRequest) (*kmsg.DeleteTopicsResponse, error) {
 	resp := kmsg.NewPtrDeleteTopicsResponse()
+	named := map[string]int{}
+	for _, name := range in.TopicNames {
+		named[name]++
+	}
+	for i := range in.Topics {
+		if name := in.Topics[i].Topic; name != nil {
+			named[*name]++
+		}
+	}
 	one := func(name *string, id brokers.TopicID) {
+		if name != nil && named[*name] == 0 {
+			return // answered with its double
+		}
 		out := kmsg.NewDeleteTopicsResponseTopic()
 		out.Topic, out.TopicID = name, id
 		t, err := d.toDelete(name, id)
-		if err == nil {
+		switch {
+		case name != nil && named[*name] > 1:
+			err = refuse(brokers.InvalidRequest, "Duplicate topic name.")
+			named[*name] = 0
+		case err == nil:
 			n := t.Name()
 			out.Topic, out.TopicID = &n, t.ID()
 			err = d.cluster.DeleteTopic(r.ctx(), t)

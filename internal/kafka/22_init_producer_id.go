@@ -1,6 +1,10 @@
 package kafka
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
+)
 
 // InitProducerId
 //
@@ -13,11 +17,17 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 //
 // Errors: INVALID_TRANSACTION_TIMEOUT beyond 15 minutes, PRODUCER_FENCED
 // (INVALID_PRODUCER_EPOCH before version 4), COORDINATOR_NOT_AVAILABLE;
+// INVALID_REQUEST for an id without an epoch or the other way round;
 // KAFKA_STORAGE_ERROR when the log is read-only.
 //
 // Status: done
 func (d *Door) initProducerID(r *request, in *kmsg.InitProducerIDRequest) (*kmsg.InitProducerIDResponse, error) {
 	resp := kmsg.NewPtrInitProducerIDResponse()
+	resp.ProducerID, resp.ProducerEpoch = -1, -1
+	if (in.ProducerID == -1) != (in.ProducerEpoch == -1) {
+		resp.ErrorCode = int16(brokers.InvalidRequest)
+		return resp, nil
+	}
 	if in.TransactionalID == nil {
 		id, err := d.cluster.NewProducerID(r.ctx())
 		if resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = code(err), id, 0; err != nil {

@@ -42,6 +42,9 @@ func (d *Door) describeConfigs(_ *request, in *kmsg.DescribeConfigsRequest) (*km
 		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
 		entries, err := d.configsOf(res)
 		out.ErrorCode, out.ErrorMessage = code(err), message(err)
+		if none := ""; err == nil || err.Code == brokers.UnknownTopic {
+			out.ErrorMessage = &none // as Apache Kafka does
+		}
 		for _, e := range entries {
 			out.Configs = append(out.Configs, e.wire(in.IncludeSynonyms, in.IncludeDocumentation))
 		}
@@ -62,7 +65,11 @@ func (d *Door) configsOf(res *kmsg.DescribeConfigsRequestResource) ([]configEntr
 		if res.ResourceName == "" {
 			return nil, nil // no defaults for all brokers are set
 		}
-		if id, err := strconv.Atoi(res.ResourceName); err != nil || id < 1 || int32(id) > d.cluster.Brokers() {
+		id, err := strconv.Atoi(res.ResourceName)
+		switch {
+		case err != nil:
+			return nil, refuse(brokers.InvalidRequest, "Broker id must be an integer, but it is: "+res.ResourceName)
+		case id < 1 || int32(id) > d.cluster.Brokers():
 			return nil, refuse(brokers.InvalidRequest, "Unexpected broker id, expected one of 1 to "+
 				strconv.Itoa(int(d.cluster.Brokers()))+", but received "+res.ResourceName)
 		}
@@ -83,11 +90,11 @@ func (d *Door) topicOrError(name string) (*brokers.Topic, *brokers.Error) {
 	return nil, unknownTopic()
 }
 
-// topicConfigs are a topic's entries; names nil is all.
+// topicConfigs are a topic's entries, those named or, without names, all.
 func topicConfigs(t *brokers.Topic, names []string) []configEntry {
 	var out []configEntry
 	for _, k := range brokers.TopicConfigs() {
-		if names != nil && !slices.Contains(names, k.Name) {
+		if len(names) > 0 && !slices.Contains(names, k.Name) {
 			continue
 		}
 		value, own := t.OwnConfig(k.Name)
@@ -118,7 +125,7 @@ func brokerConfigs(names []string) []configEntry {
 	})
 	var out []configEntry
 	for _, k := range keys {
-		if names != nil && !slices.Contains(names, k.Broker) {
+		if len(names) > 0 && !slices.Contains(names, k.Broker) {
 			continue
 		}
 		value := k.Default

@@ -43,7 +43,10 @@ func (d *Door) changeConfigs(r *request, kind kmsg.ConfigResourceType, name stri
 		return refuse(brokers.InvalidRequest, "Only the configuration of topics can be changed here.")
 	}
 	t, err := d.topicOrError(name)
-	if err != nil {
+	switch {
+	case err != nil && err.Code == brokers.UnknownTopic:
+		return refuse(brokers.UnknownTopic, "The topic '"+name+"' does not exist.")
+	case err != nil:
 		return err
 	}
 	return d.cluster.ChangeConfigs(r.ctx(), t, changes, replace, checkOnly)

@@ -118,6 +118,10 @@ func message(e *brokers.Error) *string {
 
 func refuse(c brokers.Code, text string) *brokers.Error { return &brokers.Error{Code: c, Msg: text} }
 
+// malformed is what Apache Kafka says of a request that no client of it sends.
+const malformed = "This most likely occurs because of a request being malformed by the client library or the message was sent to an " +
+	"incompatible broker. See the broker logs for more details."
+
 func unknownTopic() *brokers.Error {
 	return refuse(brokers.UnknownTopic, "This server does not host this topic-partition.")
 }
