@@ -10,7 +10,7 @@ HELPERS := ./tests/events ./tests/harness ./tests/junit ./tests/lean ./tests/led
 POINTS  ?= 2000
 SEED    ?= 1
 
-.PHONY: help run build test check clients soak bench generate fuzz deps clean
+.PHONY: help run build test check clients oracle soak bench generate fuzz deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ test: deps build ## build, lint rules, unit, conformance, crash and black-box te
 	THALWEG_BIN=$(CURDIR)/bin/thalweg $(SUM) \
 	  -- -race ./internal/... ./tools/... ./thalwegtest/... . $(HELPERS) \
 	  -- ./tests/crash/... -crash.points=$(POINTS) -crash.seed=$(SEED) \
-	  -- -p 1 ./tests/go/... ./bench/...
+	  -- -p 1 ./tests/go/... ./tests/kafka ./bench/...
 
 check: ## the fast gate
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
@@ -35,6 +35,9 @@ check: ## the fast gate
 
 clients: deps build ## the real clients (boto3, AWS CLI, JavaScript SDK) against the real binary
 	scripts/clients.sh
+
+oracle: ## a real Apache Kafka's answers, kept for make test to hold Thalweg against
+	scripts/oracle.sh
 
 soak: deps build ## the same tests at full size; writes docs/evidence
 	scripts/soak.sh
