@@ -46,8 +46,18 @@ type Ready struct {
 	HTTP  string `json:"http"`
 	HTTPS string `json:"https"`
 	Kafka string `json:"kafka"`
-	Data  string `json:"data"`
-	PID   int    `json:"pid"`
+	// KafkaListeners are all of them.
+	KafkaListeners []KafkaListener `json:"kafka_listeners"`
+	Data           string          `json:"data"`
+	PID            int             `json:"pid"`
+}
+
+// KafkaListener is one broker's end of a listener of Kafka's protocol.
+type KafkaListener struct {
+	Broker     int32  `json:"broker"`
+	Protocol   string `json:"protocol"`
+	Bind       string `json:"bind"`
+	Advertised string `json:"advertised"`
 }
 
 // Server is one server process and, across restarts, its successors.
