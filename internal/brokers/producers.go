@@ -13,8 +13,9 @@ import (
 const producerBlock = 1000
 
 // producerPartition counts the blocks: its writer epoch, which only rises, is the
-// number of the block that was taken last.
-func producerPartition() log.PartitionID { return log.PartitionID{Index: 2} }
+// number of the block that was taken last. No other part may use it: a fence shuts
+// out whoever else writes there.
+func producerPartition() log.PartitionID { return log.PartitionID{Index: 5} }
 
 // producerIDs gives out producer ids, none of them twice.
 type producerIDs struct {
