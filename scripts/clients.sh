@@ -31,6 +31,7 @@ need python3 python3 python3-venv
 need node nodejs npm
 need javac openjdk-17-jdk-headless
 need mvn maven
+need kcat kcat
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
 THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
@@ -61,5 +62,7 @@ echo "Java clients:"
 (cd tests/java && mvn -B -q -o --fail-at-end test) || code=1
 echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" || code=1
+echo "kcat:"
+go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" || code=1
 exit $code
