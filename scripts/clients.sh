@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js
 # (JavaScript SDK), tests/java (Apache Kafka's client, Kinesis Producer and
-# Client Libraries, Flink) and tests/go (aws-sdk-go-v2, through kill -9) against
-# the real binary, bin/thalweg or $THALWEG_BIN. Versions are pinned; each install
-# is tried three times, then this fails: nothing is skipped. Ends with
-# 'N passed, N failed, N skipped'.
+# Client Libraries, Flink), tests/kafka/clients (kcat, Apache Kafka's tools) and
+# tests/go (aws-sdk-go-v2, through kill -9) against the real binary, bin/thalweg
+# or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
+# this fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,6 +51,9 @@ fi
 (cd tests/js && try npm ci --silent --no-audit --no-fund)
 rm -rf tests/java/*/target/surefire-reports
 (cd tests/java && try mvn -B -q test -DskipTests)
+tools=tests/kafka/clients/target/$(sha256sum tests/kafka/clients/pom.xml | cut -c1-16)
+[ -d "$tools" ] || try mvn -B -q -f tests/kafka/clients/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$tools"
+export KAFKA_TOOLS=$PWD/$tools
 
 code=0
 echo "boto3 and AWS CLI:"
@@ -62,7 +65,7 @@ echo "Java clients:"
 (cd tests/java && mvn -B -q -o --fail-at-end test) || code=1
 echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
-echo "kcat:"
+echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
 go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" || code=1
 exit $code
