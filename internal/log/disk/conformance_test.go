@@ -48,10 +48,10 @@ func TestConformance(t *testing.T) {
 				h.Keys = []uint32{1, 2, 1 << 31}
 				return h
 			}
-			logtest.Run(t, opener)
-			logtest.RunProducers(t, opener)
+			logtest.Run(t, opener, nil)
+			logtest.RunProducers(t, opener, nil)
 			if tc.key == 0 { // else every partition has one already
-				logtest.RunKeys(t, opener)
+				logtest.RunKeys(t, opener, nil)
 			}
 		})
 	}

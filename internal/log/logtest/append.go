@@ -132,7 +132,7 @@ func appendsInOrder(s *suite) {
 		}
 		got := s.readAll(ps[i], 0, 1<<20)
 		for k := range got {
-			if !sameBatch(Batch(1, 64, uint64(k*3+i)), got[k].Bytes) {
+			if !s.same(Batch(1, 64, uint64(k*3+i)), got[k]) {
 				s.Fatalf("partition %d: batch %d is not the one appended as number %d", i, k, k)
 			}
 		}
@@ -184,7 +184,7 @@ func appendsConcurrently(s *suite) {
 			if !ok {
 				s.Fatalf("partition %d: batch at %d was never acknowledged", k, b.Base)
 			}
-			if !sameBatch(Batch(1+a.number%3, 40, uint64(a.caller*each+a.number)), b.Bytes) {
+			if !s.same(Batch(1+a.number%3, 40, uint64(a.caller*each+a.number)), b) {
 				s.Fatalf("partition %d: batch at %d is not what was acknowledged there", k, b.Base)
 			}
 			total++

@@ -84,7 +84,7 @@ var keyTests = []test{
 				s.Fatalf("%d batches, want %d", len(got), len(sent))
 			}
 			for i := range got {
-				if !sameBatch(sent[i], got[i].Bytes) {
+				if !s.same(sent[i], got[i]) {
 					s.Errorf("%d bytes at a time: batch %d is not what was sent", maxBytes, i)
 				}
 			}

@@ -38,6 +38,10 @@ type Harness struct {
 	// MaxBatch is the largest batch in bytes that the log takes; 0 when it has no
 	// limit below 2 MiB.
 	MaxBatch int
+	// Stamps tells that the log writes a batch's arrival into it, as Apache Kafka
+	// does under LogAppendTime: maximum timestamp, the attribute that says so, and
+	// the checksum. Every other byte is the sender's all the same.
+	Stamps bool
 }
 
 // Open returns a Harness for one test and registers its cleanup with t.
@@ -46,41 +50,71 @@ type Open func(t *testing.T) Harness
 // patience is how long the suite waits for what must happen.
 const patience = 20 * time.Second
 
+// Except are tests that a log cannot pass, "group" or "group/test", each with the
+// reason. They are not run, which the test's output says; of those that are run
+// none may skip. A log that passes all has nil.
+type Except map[string]string
+
 // Run runs the suite, except the parts about producers and encryption.
-func Run(t *testing.T, open Open) {
-	for _, group := range []struct {
-		name  string
-		tests []test
-	}{
-		{"append", appendTests}, {"atomic", atomicTests}, {"batch", batchTests},
-		{"read", readTests}, {"watch", watchTests}, {"partition", partitionTests},
-		{"time", timeTests}, {"state", stateTests},
-	} {
-		runGroup(t, group.name, group.tests, open)
-	}
-}
+func Run(t *testing.T, open Open, except Except) { runPart(t, "", open, except) }
 
 // RunProducers runs the part of the suite about idempotent producers and
 // transactions.
-func RunProducers(t *testing.T, open Open) {
-	runGroup(t, "producers", producerTests, open)
-	runGroup(t, "transactions", transactionTests, open)
-}
+func RunProducers(t *testing.T, open Open, except Except) { runPart(t, "producers", open, except) }
 
 // RunKeys runs the part of the suite about encryption.
-func RunKeys(t *testing.T, open Open) { runGroup(t, "keys", keyTests, open) }
+func RunKeys(t *testing.T, open Open, except Except) { runPart(t, "keys", open, except) }
+
+// group is some tests, which [Run] or, with another part, one of its siblings runs.
+type group struct {
+	name, part string
+	tests      []test
+}
+
+func groups() []group {
+	return []group{
+		{"append", "", appendTests}, {"atomic", "", atomicTests}, {"batch", "", batchTests},
+		{"read", "", readTests}, {"watch", "", watchTests}, {"partition", "", partitionTests},
+		{"time", "", timeTests}, {"state", "", stateTests}, {"keys", "keys", keyTests},
+		{"producers", "producers", producerTests}, {"transactions", "producers", transactionTests},
+	}
+}
+
+func runPart(t *testing.T, part string, open Open, except Except) {
+	for _, g := range groups() {
+		if g.part == part {
+			runGroup(t, g, open, except)
+		}
+	}
+}
 
 type test struct {
 	name string
 	run  func(s *suite)
 }
 
-func runGroup(t *testing.T, name string, tests []test, open Open) {
-	t.Run(name, func(t *testing.T) {
-		for _, tc := range tests {
+func runGroup(t *testing.T, g group, open Open, except Except) {
+	t.Helper()
+	if reason := except[g.name]; reason != "" {
+		t.Logf("not run: %s: %s", g.name, reason)
+		return
+	}
+	t.Run(g.name, func(t *testing.T) {
+		for _, tc := range g.tests {
+			if reason := except[g.name+"/"+tc.name]; reason != "" {
+				t.Logf("not run: %s: %s", tc.name, reason)
+				continue
+			}
 			t.Run(tc.name, func(t *testing.T) {
 				s := &suite{T: t, h: open(t)}
 				s.l = s.h.Log
+				if except != nil {
+					t.Cleanup(func() {
+						if t.Skipped() {
+							t.Error("skips, and is not named as an exception")
+						}
+					})
+				}
 				tc.run(s)
 			})
 		}
@@ -92,6 +126,18 @@ type suite struct {
 	*testing.T
 	h Harness
 	l log.Log
+}
+
+// Names lists the suite as keys of [Except]: every group and every test.
+func Names() []string {
+	var names []string
+	for _, g := range groups() {
+		names = append(names, g.name)
+		for _, tc := range g.tests {
+			names = append(names, g.name+"/"+tc.name)
+		}
+	}
+	return names
 }
 
 func (s *suite) needClock() *clock.Manual {
@@ -146,6 +192,17 @@ func firstKey(b []byte) []byte {
 func fixCRC(b []byte) []byte {
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], batch.Castagnoli))
 	return b
+}
+
+// same reports whether got is sent as the log may have changed it.
+func (s *suite) same(sent []byte, got log.Batch) bool {
+	if s.h.Stamps {
+		sent = bytes.Clone(sent)
+		sent[22] |= batch.TimestampLogTime
+		binary.BigEndian.PutUint64(sent[35:], uint64(got.Arrival))
+		fixCRC(sent)
+	}
+	return sameBatch(sent, got.Bytes)
 }
 
 // sameBatch reports whether got is sent, but for the base offset and the leader
@@ -305,7 +362,7 @@ func (s *suite) wantBatches(p log.PartitionID, offset int64, want [][]byte) []lo
 		s.Fatalf("%v holds %d batches from %d on, want %d", p, len(got), offset, len(want))
 	}
 	for i := range got {
-		if !sameBatch(want[i], got[i].Bytes) {
+		if !s.same(want[i], got[i]) {
 			s.Fatalf("%v: batch %d at offset %d is not what was sent", p, i, got[i].Base)
 		}
 	}

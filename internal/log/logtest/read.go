@@ -187,7 +187,7 @@ func readWhileWriting(s *suite) {
 				return
 			}
 			got, err := s.l.Read(p, rs[0].Offset, 1, log.Uncommitted)
-			if err != nil || len(got.List) == 0 || !sameBatch(Batch(1, 100, uint64(i*each+n)), got.List[0].Bytes) {
+			if err != nil || len(got.List) == 0 || !s.same(Batch(1, 100, uint64(i*each+n)), got.List[0]) {
 				s.Errorf("what was acknowledged at %d is not read there: %v", rs[0].Offset, err)
 			}
 			got.Release()

@@ -73,7 +73,7 @@ func closeWhileWriting(s *suite) {
 	got := s.readAll(p, 0, 1<<20)
 	for id := range acked {
 		if offset := int(acked[id].Load()) - 1; offset >= 0 {
-			if offset >= len(got) || !sameBatch(Batch(1, 20, uint64(id)), got[offset].Bytes) {
+			if offset >= len(got) || !s.same(Batch(1, 20, uint64(id)), got[offset]) {
 				s.Errorf("append %d was acknowledged at %d and is not there", id, offset)
 			}
 		}
