@@ -19,9 +19,10 @@
 //   - A failed write or sync makes the log read-only until it is opened again;
 //     nothing is retried as if it had worked.
 //
-// On Apache Kafka: Append is a produce (atomic: one transaction), Create and
-// Delete are topics, Seal is a seal record, Fence a transactional id's epoch,
-// Trim a DeleteRecords, Watch a long fetch; arrival is LogAppendTime.
+// On Apache Kafka: Append is a produce, every other change and an atomic one a
+// batch of a journal that is then done (docs/adr/0048), Create and Delete are
+// topics, Seal is a seal record, Fence a number in the journal, Trim a
+// DeleteRecords, Watch a long fetch; arrival is LogAppendTime.
 package log
 
 import (
