@@ -3,8 +3,9 @@
 # (JavaScript SDK), tests/java (Apache Kafka's client, Kinesis Producer and
 # Client Libraries, Flink), tests/kafka/clients (kcat, Apache Kafka's tools) and
 # tests/go (aws-sdk-go-v2, through kill -9) against the real binary, bin/thalweg
-# or $THALWEG_BIN. Versions are pinned; each install is tried three times, then
-# this fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
+# or $THALWEG_BIN; and tests/kafkalog, the log on a real Apache Kafka. Versions are
+# pinned; each install is tried three times, then this fails: nothing is skipped.
+# Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,6 +55,8 @@ rm -rf tests/java/*/target/surefire-reports
 tools=tests/kafka/clients/target/$(sha256sum tests/kafka/clients/pom.xml | cut -c1-16)
 [ -d "$tools" ] || try mvn -B -q -f tests/kafka/clients/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$tools"
 export KAFKA_TOOLS=$PWD/$tools
+rm -rf tests/kafkalog/libs
+try mvn -B -q -f tests/kafka/broker/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/tests/kafkalog/libs"
 
 code=0
 echo "boto3 and AWS CLI:"
@@ -67,5 +70,7 @@ echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
 echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" || code=1
+echo "The log on Apache Kafka:"
+go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kcat" "$results/kafkalog" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" "$results/kafkalog" || code=1
 exit $code
