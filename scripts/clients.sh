@@ -71,6 +71,6 @@ go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KIL
 echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
 echo "The log on Apache Kafka:"
-go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kcat" "$results/kafkalog" || code=1
+go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kafkalog" || code=1
 go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" "$results/kafkalog" || code=1
 exit $code

@@ -131,8 +131,10 @@ What differs from Apache Kafka, in short:
 - One process shows as many brokers as ` + "`--kafka-brokers`" + ` says. They share one log, so a
   replication factor up to that number is accepted and stores one copy.
 - acks=1 is answered like acks=all: when the batch is durable.
-- Listeners are PLAINTEXT. There is no SASL, no TLS and no ACL yet; binds off loopback need
-  ` + "`--insecure`" + `.
+- Access keys of this server are the users of AWS_MSK_IAM, OAUTHBEARER (tokens of AWS's
+  signers) and PLAIN (under TLS only); keys of another account are refused. There are no
+  ` + "`kafka-cluster:`" + ` policies: with ` + "`--auth strict`" + ` keys of the server's account may everything, all
+  others what ACLs allow.
 - Groups are of the classic protocol. The consumer protocol of KIP-848, share groups, streams
   groups, quotas and delegation tokens are not built.
 - Compacted topics keep every record. Configuration entries whose description says "kept" have
