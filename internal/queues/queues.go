@@ -63,6 +63,9 @@ type Options struct {
 	Clock     clock.Clock
 	// Memory is what unacknowledged records draw on; nil sets no bound.
 	Memory *limits.Budget
+	// InFlight is how many records of a queue may be received and not acknowledged;
+	// 0 is MaxInFlight.
+	InFlight int
 }
 
 // Service is the queues of one log.
@@ -71,6 +74,7 @@ type Service struct {
 	log     log.Log
 	clock   clock.Clock
 	memory  *limits.Budget
+	most    int // records in flight of one queue
 	store   *meta.Store
 
 	mu     sync.Mutex
@@ -81,7 +85,10 @@ type Service struct {
 
 // Open reads the queues' events. Errors: see [meta.Open].
 func Open(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{streams: o.Streams, log: o.Log, clock: o.Clock, memory: o.Memory}
+	s := &Service{streams: o.Streams, log: o.Log, clock: o.Clock, memory: o.Memory, most: o.InFlight}
+	if s.most == 0 {
+		s.most = MaxInFlight
+	}
 	store, err := meta.Open(ctx, meta.Options{Log: o.Log, Partition: o.Partition, Clock: o.Clock, Machine: (*machine)(s)})
 	if err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ func (s *Service) Restore(ctx context.Context, b Batch) ([]error, error) {
 	b.Dead = true
 	now := clock.Millis(s.clock)
 	return s.alter(ctx, &b, func(q *queue, _ int, r *record) error {
-		if q.live >= MaxInFlight {
+		if q.live >= s.most {
 			return errs.New(errs.Throttled, "The queue has as many records in flight as it may have.")
 		}
 		q.set(r, state{turn: r.turn + 1, visible: now})

@@ -270,8 +270,8 @@ func (t *take) read(sh *catalog.Shard, known *shard) (full bool, err error) {
 	}
 	defer page.Close()
 	for len(t.out) < t.Limit {
-		if q.live >= MaxInFlight {
-			return true, t.throttled(fmt.Sprintf("Queue %s has %d records in flight. Limit: %d.", t.res.Queue.Name, q.live, MaxInFlight))
+		if q.live >= q.svc.most {
+			return true, t.throttled(fmt.Sprintf("Queue %s has %d records in flight. Limit: %d.", t.res.Queue.Name, q.live, q.svc.most))
 		}
 		if !page.Next() {
 			break
