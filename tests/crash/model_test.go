@@ -140,6 +140,9 @@ func (m *model) entry(e log.Entry, r *log.Result) error {
 	case log.Configure:
 		p.cfg = e.Config
 	case log.Seal:
+		if !p.sealed && len(p.open) > 0 {
+			return log.ErrInTransaction
+		}
 		p.sealed = true
 		r.Offset = p.end
 	case log.Trim:
