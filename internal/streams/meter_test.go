@@ -141,3 +141,26 @@ func TestMetersCountPushes(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestMetersOutliveLateRequests has a request that looked at its stream before it was
+// split take its way after: what is put to the new shards goes on being counted.
+func TestMetersOutliveLateRequests(t *testing.T) {
+	w := newWorld(t)
+	w.create("s", 1)
+	if _, _, err := w.svc.SetMonitoring(context.Background(), scope, "s", []string{"ALL"}, true); err != nil {
+		t.Fatal(err)
+	}
+	late := w.lookup("s")
+	w.clock.Advance(3 * time.Second)
+	if err := w.svc.Split(context.Background(), scope, "s", "shardId-000000000000", "5"); err != nil {
+		t.Fatal(err)
+	}
+	r := w.lookup("s")
+	w.put(r, rec{key: "k", hash: "9", data: "one"})
+	w.put(late, rec{key: "k", hash: "9", data: "two"})
+	w.put(r, rec{key: "k", hash: "9", data: "six"})
+	if got, want := w.metered(), "s in 3/12 out 0/0 throttled 0/0 age 0\ns/0 in 0/0 out 0/0 throttled 0/0 age 0\n"+
+		"s/1 in 0/0 out 0/0 throttled 0/0 age 0\ns/2 in 3/12 out 0/0 throttled 0/0 age 0\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

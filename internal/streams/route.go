@@ -43,11 +43,14 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 		return rt
 	}
 	fresh := newRoute(r, rt, s.Limits(r))
-	s.meters.keep(r)
+	latest := rt == nil || rt.res.Version < r.Version
+	if latest { // an older version does not know the newest shards
+		s.meters.keep(r)
+	}
 	for i := range fresh.open {
 		fresh.open[i].meter = s.meters.of(r.Stream.Number, fresh.open[i].number)
 	}
-	if rt == nil || rt.res.Version < r.Version {
+	if latest {
 		s.routes[r.Stream.Number] = fresh
 	}
 	return fresh
