@@ -41,6 +41,11 @@ func (u *Authority) ask(c awsapi.Caller, action, resource string, name arn.ARN) 
 	if text == "" {
 		return policy.Silent
 	}
+	// Resources are found without their partition, so it is no way around a policy.
+	if own := arn.PartitionOf(name.Region); name.Partition != own {
+		name.Partition = own
+		resource = name.String()
+	}
 	p := u.policies.get(resource, text)
 	if p == nil {
 		return policy.Deny

@@ -76,6 +76,27 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// TestPoliciesKnowOnePartition has no way around a policy by an ARN that is written
+// otherwise and names the same.
+func TestPoliciesKnowOnePartition(t *testing.T) {
+	policies := attached{"stream/s": `{"Statement":[
+		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Principal":"*","Action":"*","Resource":"arn:aws:kinesis:us-east-1:222222222222:stream/s"}]}`}
+	u := New(Config{Clock: clock.NewManual(start), Keys: &Keys{}, Policies: policies})
+	for _, account := range []string{accountA, accountB} {
+		c := awsapi.Caller{Account: account, PrincipalARN: PrincipalARN(account, "bob"), Region: "us-east-1"}
+		for _, partition := range []string{"aws", "aws-cn", "aws1", "aws2"} {
+			resource := "arn:" + partition + ":kinesis:us-east-1:222222222222:stream/s"
+			if err := u.Authorize(c, "kinesis:PutRecord", resource); err == nil {
+				t.Errorf("%s may put to %s", account, resource)
+			}
+		}
+	}
+	if n := len(u.policies.read); n != 1 {
+		t.Errorf("one policy was kept %d times", n)
+	}
+}
+
 func BenchmarkAuthorize(b *testing.B) {
 	const resource = "arn:aws:kinesis:us-east-1:222222222222:stream/s"
 	for name, policies := range map[string]attached{
