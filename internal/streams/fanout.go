@@ -250,5 +250,10 @@ func (s *Service) Subscribe(ctx context.Context, n NewSubscription) (*Subscripti
 		s.fan.release(held)
 		return nil, err
 	}
+	n.Consumer.Second = c.Created / 1000
+	if _, err := s.Consumer(n.Consumer); err != nil { // Deregister did not find sub
+		sub.Close()
+		return nil, err
+	}
 	return sub, nil
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
 	"thalweg/internal/errs"
 	"thalweg/internal/limits"
 	"thalweg/internal/streams"
@@ -606,5 +607,67 @@ func TestSubscriptionsShare(t *testing.T) {
 	}
 	if n := budget.Used(); n >= base {
 		t.Errorf("%d bytes are held by nobody", n)
+	}
+}
+
+// hookedClock calls a hook, if there is one, whenever it is asked the time.
+type hookedClock struct {
+	clock.Clock
+	hook func()
+}
+
+func (c *hookedClock) Now() time.Time {
+	if c.hook != nil {
+		c.hook()
+	}
+	return c.Clock.Now()
+}
+
+// TestSubscribeWhileDeregistered removes a consumer at every moment of a call that
+// subscribes it: no subscription outlives its consumer.
+func TestSubscribeWhileDeregistered(t *testing.T) {
+	const moments = 12
+	hooked := &hookedClock{}
+	w := newWorld(t, func(o *streams.Options) {
+		hooked.Clock = o.Clock
+		o.Clock = hooked
+	})
+	w.create("s", 1)
+	refused := 0
+	for moment := range moments {
+		w.consumer("c")
+		id := streams.ConsumerID{Scope: scope, Stream: "s", Name: "c"}
+		deregister := func() {
+			hooked.hook = nil
+			if err := w.svc.Deregister(context.Background(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked := 0
+		hooked.hook = func() {
+			if asked++; asked > moment {
+				deregister()
+			}
+		}
+		sub, err := w.trySubscribe(context.Background(), "c", fromTip)
+		if hooked.hook != nil {
+			deregister()
+		}
+		if err != nil {
+			refused++
+		} else {
+			_, err = sub.Next(textEvents{})
+			sub.Close()
+		}
+		if errs.KindOf(err) != errs.NotFound {
+			t.Errorf("deregistered when the time was asked the %d. time: %v", moment+1, err)
+		}
+		w.clock.Advance(streams.SubscriptionPause)
+	}
+	if refused == 0 || refused == moments {
+		t.Errorf("%d of %d calls were refused", refused, moments)
+	}
+	if n := w.svc.Subscriptions(); n != 0 {
+		t.Errorf("%d subscriptions", n)
 	}
 }
