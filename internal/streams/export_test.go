@@ -10,3 +10,10 @@ import (
 func (s *Service) DropShards(ctx context.Context, key catalog.Key) error {
 	return s.dropShards(ctx, key)
 }
+
+// Routes is how many streams have a route that puts take.
+func (s *Service) Routes() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.routes)
+}

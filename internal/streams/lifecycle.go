@@ -51,7 +51,8 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 	if len(n.Tags) > MaxTags {
 		return tooManyTags(ownerStream(n.Scope, n.Name))
 	}
-	held, replaced := 0, 0 // as hold counts
+	held := 0 // as hold counts
+	var replaced removed
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		key := streamKey(n.Scope, n.Name)
 		last := tx.LastSecond(key)
@@ -59,7 +60,7 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 			if !s.gone(old) {
 				return errs.New(errs.Exists, fmt.Sprintf("Stream %s under account %s already exists.", n.Name, n.Scope.Account))
 			}
-			replaced = s.removeIn(tx, old).held
+			replaced = s.removeIn(tx, old)
 			last = lastSecond(old)
 		}
 		if n.WarmMiBps > 0 {
@@ -87,7 +88,7 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 				Config: partitionConfig(r.Stream),
 			})
 		}
-		held = n.Shards - replaced
+		held = n.Shards - replaced.held
 		s.hold(held) // here, so that the next update sees it
 		return nil
 	})
@@ -95,6 +96,7 @@ func (s *Service) Create(ctx context.Context, n NewStream) error {
 		s.hold(-held)
 		return err
 	}
+	s.forgetRoute(replaced.number)
 	s.rouse()
 	return nil
 }

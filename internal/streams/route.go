@@ -50,7 +50,7 @@ func (s *Service) routeOf(r *catalog.Resource) *route {
 	for i := range fresh.open {
 		fresh.open[i].meter = s.meters.of(r.Stream.Number, fresh.open[i].number)
 	}
-	if latest {
+	if latest && s.catalog.StreamNumber(r.Stream.Number) != nil { // else nobody would forget it
 		s.routes[r.Stream.Number] = fresh
 	}
 	return fresh

@@ -697,3 +697,37 @@ func TestModel(t *testing.T) {
 		}
 	})
 }
+
+// TestRoutesOfRemovedStreams has neither a late put nor a stream that takes the name
+// leave anything behind of one that is gone.
+func TestRoutesOfRemovedStreams(t *testing.T) {
+	w := newWorld(t, func(o *streams.Options) { o.Transition = time.Second })
+	for range 3 {
+		w.create("s", 1)
+		w.clock.Advance(time.Second)
+		r := w.lookup("s")
+		w.put(r, rec{key: "k", data: "x"})
+		if err := w.svc.Delete(context.Background(), scope, "s"); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(time.Second) // it is removed by the next one's creation
+		w.create("s", 1)
+		p := w.svc.NewPut(r)
+		if _, err := p.Add([]byte("k"), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.Commit()
+		if _, err := p.Result(0); errs.KindOf(err) != errs.NotFound {
+			t.Errorf("put to a stream that is gone: %v", err)
+		}
+		p.Release()
+		w.clock.Advance(time.Second)
+		if err := w.svc.Delete(context.Background(), scope, "s"); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(time.Second)
+	}
+	if n := w.svc.Routes(); n != 0 {
+		t.Errorf("%d routes are left", n)
+	}
+}
