@@ -22,6 +22,10 @@ import (
 	"thalweg/internal/meta"
 )
 
+// MaxBytes is the most that all resources may take, as they are stored: a snapshot
+// must fit one append to the log.
+const MaxBytes = 48 << 20
+
 // Partition is where the catalog is kept.
 var Partition = log.PartitionID{}
 
@@ -369,12 +373,16 @@ func compareKeys(a, b Key) int {
 
 // Update calls change with a transaction and makes what it asks for durable and
 // visible, all or nothing. Updates run one at a time, so what change reads still
-// holds. An error of change changes nothing and is returned as it is.
+// holds. An error of change changes nothing and is returned as it is; so does a
+// LimitExceeded when the resources would take more than [MaxBytes].
 // Other errors: see [meta.Store.Commit].
 func (c *Catalog) Update(ctx context.Context, change func(tx *Tx) error) error {
 	_, err := c.store.Commit(ctx, func() (meta.Change, error) {
 		tx := &Tx{c: c}
 		if err := change(tx); err != nil {
+			return meta.Change{}, err
+		}
+		if err := tx.fits(); err != nil {
 			return meta.Change{}, err
 		}
 		return tx.change, nil

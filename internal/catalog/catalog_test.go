@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/errs"
 	"thalweg/internal/ids"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
@@ -235,5 +237,45 @@ func TestConsumers(t *testing.T) {
 	update(func(tx *catalog.Tx) { tx.Delete(consumer("a").Key, 0, 0); tx.Delete(consumer("c").Key, 0, 0) })
 	if got := c.Consumers(number); got != nil {
 		t.Errorf("all were removed, and left %v", got)
+	}
+}
+
+// TestUpdateKeepsSnapshotsPossible fills the catalog with policies: it takes no more
+// than a snapshot can have, and goes on when something was removed.
+func TestUpdateKeepsSnapshotsPossible(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	put := func(i, bytes int) error {
+		return c.Update(context.Background(), func(tx *catalog.Tx) error {
+			r := resource(fmt.Sprint("s", i), uint64(i)+1)
+			r.Policy = strings.Repeat("p", bytes)
+			tx.Put(r)
+			return nil
+		})
+	}
+	const each = 2 << 20
+	made := 0
+	var err error
+	for ; err == nil && made < 40; made++ {
+		err = put(made, each)
+	}
+	if made--; errs.KindOf(err) != errs.LimitExceeded || made < 20 {
+		t.Fatalf("after %d resources: %v", made, err)
+	}
+	if err := c.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	c = open(t, l) // what was counted is counted again
+	if err := put(made, each); errs.KindOf(err) != errs.LimitExceeded {
+		t.Errorf("after a restart: %v", err)
+	}
+	if err := put(0, each/2); err != nil { // less than there was
+		t.Error(err)
+	}
+	if err := c.Update(context.Background(), func(tx *catalog.Tx) error { tx.Delete(key("s1"), 1, 1); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(made, each); err != nil {
+		t.Errorf("after a removal: %v", err)
 	}
 }

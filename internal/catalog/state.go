@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"thalweg/internal/errs"
@@ -24,6 +25,10 @@ type state struct {
 	// graves holds, for a name that is gone, the last creation second that its
 	// sequence numbers may bear, so that a successor's is later.
 	graves map[Key]int64
+	// sizes are the bytes of the event that puts each resource, bytes their sum:
+	// what a snapshot takes.
+	sizes map[Key]int
+	bytes int
 }
 
 // event is one change, as stored: exactly one member is set.
@@ -58,7 +63,7 @@ func (m *machine) Reset() {
 	m.state = state{
 		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
 		queues: map[uint64][]*Resource{},
-		graves: map[Key]int64{}, next: 1,
+		graves: map[Key]int64{}, next: 1, sizes: map[Key]int{},
 	}
 }
 
@@ -74,6 +79,7 @@ func (m *machine) Apply(data []byte) error {
 	switch {
 	case e.Put != nil:
 		s.put(e.Put)
+		s.weigh(e.Put.Key, len(data))
 	case e.Delete != nil:
 		s.delete(e.Delete)
 	case e.Grave != nil:
@@ -98,6 +104,15 @@ func (s *state) put(r *Resource) {
 	}
 	if r.Queue != nil {
 		attach(s.queues, r.Queue.Stream, r.Key, r)
+	}
+}
+
+// weigh notes the size of the event that puts the resource of that key, 0 of one
+// that is gone.
+func (s *state) weigh(k Key, size int) {
+	s.bytes += size - s.sizes[k]
+	if s.sizes[k] = size; size == 0 {
+		delete(s.sizes, k)
 	}
 }
 
@@ -129,6 +144,7 @@ func (s *state) delete(g *grave) {
 		attach(s.queues, r.Queue.Stream, r.Key, nil)
 	}
 	delete(s.byKey, g.Key)
+	s.weigh(g.Key, 0)
 	if len(s.graves) >= maxGraves {
 		for k, second := range s.graves {
 			if second < g.At-graveSeconds {
@@ -171,6 +187,19 @@ type Tx struct {
 	c       *Catalog
 	change  meta.Change
 	numbers uint64
+	growth  int // bytes of what is put, less what that replaces
+}
+
+// fits refuses an update by which the catalog would outgrow its snapshots.
+func (tx *Tx) fits() error {
+	tx.c.mu.RLock()
+	bytes := tx.c.state.bytes
+	tx.c.mu.RUnlock()
+	if tx.growth > 0 && bytes+tx.growth > MaxBytes {
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("What this server keeps of streams, consumers and queues, their tags and "+
+			"policies in all accounts and regions would take more than %d MiB. Remove some first.", MaxBytes>>20))
+	}
+	return nil
 }
 
 // Get is Catalog.Get: the state before the update.
@@ -209,7 +238,11 @@ func (tx *Tx) Put(r *Resource) {
 	if old := tx.c.Get(r.Key); old != nil {
 		r.Version = old.Version + 1
 	}
-	tx.change.Events = append(tx.change.Events, encode(event{Put: r}))
+	b := encode(event{Put: r})
+	tx.c.mu.RLock()
+	tx.growth += len(b) - tx.c.state.sizes[r.Key]
+	tx.c.mu.RUnlock()
+	tx.change.Events = append(tx.change.Events, b)
 }
 
 // Delete removes the resource of that key. lastSecond is the latest creation

@@ -15,7 +15,9 @@ import (
 // owner's account may do this, and its root user whatever the policy says.
 //
 // Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
-// InvalidArgument for a policy beyond 20 KB or one that cannot be read; AccessDenied.
+// InvalidArgument for a policy beyond 20 KB or one that cannot be read;
+// LimitExceeded when policies and tags take all that this server keeps of them;
+// AccessDenied.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutResourcePolicy.html
 //
 // Status: done

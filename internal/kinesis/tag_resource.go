@@ -13,7 +13,8 @@ import (
 //
 // Errors: ResourceNotFound; ResourceInUse while the stream is not ACTIVE;
 // InvalidArgument for an ARN of anything else, characters AWS does not take, and
-// too many tags.
+// too many tags; LimitExceeded when policies and tags take all that this server
+// keeps of them.
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_TagResource.html
 //
 // Status: partial: streams, consumers and queues, until there are channels to tag
