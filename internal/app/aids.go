@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -10,12 +11,21 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every stream and table of every account. Access keys stay.
+// reset removes every queue, stream, topic and table of every account. Access keys
+// and what the brokers keep of themselves stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
+	for _, q := range s.streams.AllQueues() {
+		if err := s.queues.Delete(r.Context(), q.Scope, q.Name); err != nil && errs.KindOf(err) != errs.NotFound {
+			answerError(w, err)
+			return
+		}
+	}
 	n := 0
 	for _, res := range s.catalog.All(catalog.KindStream) {
-		err := s.streams.DeleteWithConsumers(r.Context(), res.Scope, res.Name)
-		if err != nil && errs.KindOf(err) != errs.NotFound {
+		if t := res.Stream.Topic; t != nil && t.Internal {
+			continue
+		}
+		if err := s.removeStream(r.Context(), res); err != nil && errs.KindOf(err) != errs.NotFound {
 			answerError(w, err)
 			return
 		}
@@ -27,6 +37,22 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]int{"streams_removed": n, "tables_removed": tables})
+}
+
+// removeStream removes a stream, or a topic with what groups have read of it.
+func (s *Server) removeStream(ctx context.Context, res *catalog.Resource) error {
+	if res.Stream.Topic == nil {
+		return s.streams.DeleteWithConsumers(ctx, res.Scope, res.Name)
+	}
+	if s.cluster != nil && res.Scope == s.clusterScope() {
+		if t := s.cluster.Topic(res.Name); t != nil {
+			if err := s.cluster.DeleteTopic(ctx, t); err != nil {
+				return err
+			}
+			return nil
+		}
+	}
+	return s.streams.DeleteTopic(ctx, res.Scope, res.Name)
 }
 
 // aidRoutes are the test aids, for callers on this machine. They check no

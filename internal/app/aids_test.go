@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"thalweg/internal/catalog"
 	"thalweg/internal/config"
+	"thalweg/internal/streams"
 )
 
 // The test aids ask for no credentials, so pages of other sites must not reach
@@ -92,5 +94,37 @@ func TestFaultsEndpoint(t *testing.T) {
 		if status, body := send(t, step.method, faults, step.body); status != step.status || !strings.Contains(body, step.want) {
 			t.Errorf("%s %s: %d %s", step.method, step.body, status, body)
 		}
+	}
+}
+
+// TestResetRemovesEverything has nothing stand in the way of a reset: neither
+// consumers and queues nor topics.
+func TestResetRemovesEverything(t *testing.T) {
+	c := testConfig(t)
+	c.TestAids = true
+	s := mustStart(t, c)
+	const arn = `arn:aws:kinesis:us-east-1:000000000000:stream/s`
+	for _, req := range [][2]string{
+		{"CreateStream", `{"StreamName":"s","StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`},
+		{"RegisterStreamConsumer", `{"StreamARN":"` + arn + `","ConsumerName":"c"}`},
+		{"CreateQueue", `{"QueueName":"q","StreamConfigurationList":[{"StreamARN":"` + arn + `"}]}`},
+	} {
+		if status, body := call(t, s, req[0], req[1]); status != 200 {
+			t.Fatalf("%s: %d %s", req[0], status, body)
+		}
+	}
+	if err := s.streams.Create(t.Context(), streams.NewStream{
+		Scope: catalog.Scope{Account: defaultClusterAccount, Region: "us-east-1"}, Name: "topic", Mode: catalog.Provisioned, Shards: 2,
+		Topic: &catalog.Topic{Replicas: 1},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"streams_removed":2`, `"streams_removed":0`} {
+		if status, body := send(t, "POST", s.Addresses().HTTP+"/_thalweg/reset", ""); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("reset: %d %s, want %s", status, body, want)
+		}
+	}
+	if n := len(s.streams.AllQueues()); n != 0 {
+		t.Errorf("%d queues are left", n)
 	}
 }

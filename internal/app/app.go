@@ -19,6 +19,7 @@ import (
 
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
+	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/config"
@@ -72,6 +73,7 @@ type Server struct {
 	secure   *listen.Server         // nil when off
 	auth     *identity.Authority
 	kafka    *kafka.Door                      // nil when off
+	cluster  *brokers.Cluster                 // nil when Kafka is off
 	open     atomic.Pointer[[]*listen.Server] // the two that are on, once both are; requests come before
 
 	stops   []part // started parts, in order

@@ -19,6 +19,11 @@ import (
 // defaultClusterAccount is whose streams the topics of the default cluster are.
 const defaultClusterAccount = "000000000000"
 
+// clusterScope is where the topics of the default cluster are.
+func (s *Server) clusterScope() catalog.Scope {
+	return catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)}
+}
+
 // kafkaSecurityPartition is where the cluster's users and ACLs are kept.
 func kafkaSecurityPartition() log.PartitionID { return log.PartitionID{Index: 3} }
 
@@ -29,8 +34,9 @@ func startKafka(ctx context.Context, s *Server) error {
 	}
 	cluster := brokers.New(brokers.Options{
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore, Brokers: s.cfg.KafkaBrokers, Memory: s.budget,
-		Scope: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)},
+		Scope: s.clusterScope(),
 	})
+	s.cluster = cluster
 	clients, err := kafkaClientCA(s.cfg.KafkaCA)
 	if err != nil {
 		return err
