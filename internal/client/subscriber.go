@@ -68,6 +68,9 @@ func (s *Subscriber) Open(ctx context.Context) error {
 	for began := s.Clock.Now(); ; {
 		var err error
 		if s.events, err = s.API.Subscribe(ctx, in); err == nil {
+			if s.Start.Type == types.ShardIteratorTypeLatest { // for the next one, should this break off before its first event
+				s.Start = Start{Type: types.ShardIteratorTypeAtTimestamp, Time: s.Clock.Now()}
+			}
 			return nil
 		}
 		s.events = nil

@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -21,6 +23,7 @@ type fakePush struct {
 	n       int
 	refusal []error // one taken per Subscribe
 	ends    []error // one taken per subscription
+	silent  int     // subscriptions that end before their first event
 	begun   []string
 }
 
@@ -49,6 +52,9 @@ func (f *fakePush) Subscribe(_ context.Context, in *kinesis.SubscribeToShardInpu
 	at, _ := strconv.Atoi(from)
 	out := &fakeEvents{events: make(chan types.SubscribeToShardEventStream, 4), err: take(&f.ends)}
 	defer close(out.events)
+	if f.silent--; f.silent >= 0 {
+		return out, nil
+	}
 	for last := at + 3; at < last; {
 		e := types.SubscribeToShardEvent{Records: []types.Record{{Data: []byte(strconv.Itoa(at))}}}
 		if at++; at < f.n {
@@ -88,6 +94,25 @@ func TestSubscriberReadsOnAcrossTrouble(t *testing.T) {
 		}
 		if len(f.begun) != 4 || f.begun[0] != "LATEST" || f.begun[3] != "AFTER_SEQUENCE_NUMBER9" {
 			t.Errorf("began at %v", f.begun)
+		}
+	})
+}
+
+// TestSubscriberKeepsItsPin has a subscription to the tip break off before it told
+// where that is: the next one begins where the first was opened, not at a later tip.
+func TestSubscriberKeepsItsPin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakePush{n: 1, silent: 1, ends: []error{errors.New("connection reset")}}
+		s := &Subscriber{API: f, Clock: clock.System(), Start: Latest()}
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		opened := time.Now()
+		if err := s.Read(t.Context(), func(Page) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"LATEST", "AT_TIMESTAMP"}; !slices.Equal(f.begun, want) || !s.Start.Time.Equal(opened) {
+			t.Errorf("began at %v, %v; want %v, %v", f.begun, s.Start.Time, want, opened)
 		}
 	})
 }
