@@ -3,6 +3,7 @@ package disk
 import (
 	"crypto/cipher"
 	"slices"
+	"time"
 
 	"thalweg/internal/errs"
 	"thalweg/internal/log"
@@ -104,7 +105,7 @@ func (w *writer) admit(p *pending) {
 		return
 	}
 	m := w.mark()
-	w.frees = p.frees()
+	w.frees = w.givesBack(p)
 	for i := range p.req.Entries {
 		r := &p.results[i]
 		if r.Err != nil {
@@ -244,14 +245,21 @@ func (w *writer) data(e *log.Entry, p *partition, r *log.Result) error {
 	return nil
 }
 
-// frees reports whether p asks, all or nothing, for what gives space back: a
+// givesBack reports whether p asks, all or nothing, for what gives space back: a
 // partition's end, a higher start, or a shorter retention. The record of it must
 // not be refused for want of that very space.
-func (p *pending) frees() bool {
+func (w *writer) givesBack(p *pending) bool {
 	return p.req.Atomic && slices.ContainsFunc(p.req.Entries, func(e log.Entry) bool {
-		return e.Kind == log.Delete || e.Kind == log.Trim || e.Kind == log.Configure
+		if e.Kind != log.Configure {
+			return e.Kind == log.Delete || e.Kind == log.Trim
+		}
+		at := w.lookup(e.Partition)
+		return at != nil && (less(e.Config.MaxAge, at.w.cfg.MaxAge) || less(e.Config.MaxBytes, at.w.cfg.MaxBytes))
 	})
 }
+
+// less compares two bounds of a retention, of which 0 is none.
+func less[N int64 | time.Duration](a, b N) bool { return a > 0 && (b == 0 || a < b) }
 
 // roomOnDisk refuses what would go beyond MaxDisk.
 func (w *writer) roomOnDisk(bytes int) error {

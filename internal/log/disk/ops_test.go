@@ -195,6 +195,24 @@ func TestMaxDisk(t *testing.T) {
 		t.Fatalf("a full log took data beside a new partition: %v", err)
 	}
 	note.Batch = rawBatch(1, make([]byte, 100))
+	configure := func(c log.Config) error {
+		note.Batch = rawBatch(1, make([]byte, 100))
+		_, err := log.Do(l, log.Request{Atomic: true, Entries: []log.Entry{note, {Kind: log.Configure, Partition: pid(2), Config: c}}})
+		return err
+	}
+	for _, c := range []struct {
+		config log.Config
+		frees  bool
+	}{
+		{log.Config{}, false}, {log.Config{MaxAge: 2 * time.Hour}, true}, {log.Config{MaxAge: 2 * time.Hour}, false},
+		{log.Config{MaxAge: 3 * time.Hour}, false}, {log.Config{}, false}, {log.Config{MaxAge: time.Hour}, true},
+		{log.Config{MaxAge: time.Hour, MaxBytes: 10}, true}, {log.Config{MaxAge: time.Hour, MaxBytes: 11}, false},
+	} {
+		if err := configure(c.config); c.frees && err != nil || !c.frees && !errors.Is(err, log.ErrNoSpace) {
+			t.Errorf("%+v in a full log: %v", c.config, err)
+		}
+	}
+	note.Batch = rawBatch(1, make([]byte, 100))
 	must(t, l, log.Request{Atomic: true, Entries: []log.Entry{note, {Kind: log.Delete, Partition: pid(2)}}})
 }
 
