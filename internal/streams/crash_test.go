@@ -105,7 +105,7 @@ func crashScript(t *testing.T, fs *vfs.Mem) (int, *ledger) {
 			if j == 3 && i%3 == 0 && w.decrypt(name) != nil {
 				return fs.Calls(), told
 			}
-			if !told.resize(w, name, streams.DefaultMaxRecordKiB+1+j) {
+			if j == 2 && !told.resize(w, name, streams.DefaultMaxRecordKiB+1+i) {
 				return fs.Calls(), told
 			}
 			if !told.put(w, name, fmt.Sprintf("%d.%d", i, j)) || j%2 == 0 && !told.reshard(w, name, i+j) {
