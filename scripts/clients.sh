@@ -49,6 +49,17 @@ if ! cmp -s tests/py/requirements.txt "$venv/installed.txt"; then
   try "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/py/requirements.txt
   cp tests/py/requirements.txt "$venv/installed.txt"
 fi
+# Flink's distribution; its Python packaging holds the jars.
+flink=tests/java/flink/.dist
+if ! cmp -s tests/java/flink/requirements.txt "$flink/installed.txt"; then
+  rm -rf "$flink"
+  mkdir "$flink"
+  try "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$flink" \
+    -r tests/java/flink/requirements.txt
+  tar -xzf "$flink"/apache-flink-libraries-*.tar.gz -C "$flink" --strip-components=2 --wildcards '*/deps/lib'
+  rm "$flink"/*.tar.gz
+  cp tests/java/flink/requirements.txt "$flink/installed.txt"
+fi
 (cd tests/js && try npm ci --silent --no-audit --no-fund)
 rm -rf tests/java/*/target/surefire-reports
 (cd tests/java && try mvn -B -q test -DskipTests)

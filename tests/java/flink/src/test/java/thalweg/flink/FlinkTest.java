@@ -1,23 +1,16 @@
 package thalweg.flink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Properties;
+import java.util.Set;
 import java.util.stream.Collectors;
-import org.apache.flink.api.common.eventtime.WatermarkStrategy;
-import org.apache.flink.api.common.serialization.SimpleStringSchema;
-import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.configuration.Configuration;
-import org.apache.flink.connector.kinesis.sink.KinesisStreamsSink;
-import org.apache.flink.connector.kinesis.source.KinesisStreamsSource;
-import org.apache.flink.core.execution.JobClient;
-import org.apache.flink.streaming.api.datastream.DataStream;
-import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,20 +21,37 @@ import thalweg.harness.Server;
 import thalweg.harness.Sizes;
 
 /**
- * Flink's own connector in a job of a Flink that runs in this process: it copies one stream, which is resharded
- * meanwhile, to another. Nothing but the endpoint is set.
+ * Flink's own connector in a job on a cluster: it copies one stream to another while the first is resharded, then
+ * through kill -9 of the task manager.
  */
 class FlinkTest {
     private static final String FROM = "game";
     private static final String TO = "copy";
 
-    /** FlinkKinesisConsumer in its two modes, and its successor. */
-    private enum Source { CONSUMER_POLLING, CONSUMER_FANOUT, STREAMS_SOURCE }
+    @TempDir
+    private static Path flink;
+
+    private static Cluster cluster;
+    private static String jar;
 
     @TempDir
     private Path directory;
 
     private Server server;
+
+    @BeforeAll
+    static void deploy() throws Exception {
+        cluster = new Cluster(flink);
+        cluster.startTaskManager();
+        jar = cluster.upload(Path.of(System.getProperty("flink.job")));
+    }
+
+    @AfterAll
+    static void undeploy() throws Exception {
+        if (cluster != null) {
+            cluster.close();
+        }
+    }
 
     @BeforeEach
     void start() throws Exception {
@@ -53,63 +63,38 @@ class FlinkTest {
         server.close();
     }
 
-    @ParameterizedTest(name = "a job copies every event, {0}")
+    @ParameterizedTest(name = "a job copies every event, once until its task manager is killed, {0}")
     @EnumSource
-    void copies(Source source) throws Exception {
+    void copies(Copy.Source source) throws Exception {
         server.run("stream", "create", FROM, "--shards", "3");
         server.run("stream", "create", TO, "--shards", "2");
         List<Event> events = Event.load(Sizes.EVENTS);
-        int half = events.size() / 2;
-        put(events.subList(0, half));
-        StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(2);
-        env.enableCheckpointing(1_000);
-        source(env, source).sinkTo(KinesisStreamsSink.<String>builder()
-                .setKinesisClientProperties(client()).setStreamName(TO)
-                .setSerializationSchema(new SimpleStringSchema())
-                .setPartitionKeyGenerator(json -> Event.parse(json).key())
-                .setFailOnError(true).build());
-        JobClient job = env.executeAsync("copy");
+        int quarter = events.size() / 4;
+        int half = 2 * quarter;
+        put(events.subList(0, quarter));
+        String job = cluster.run(jar, Copy.class, List.of(server.http(), source.name(), arn(), TO));
+        List<String> read;
         try {
-            tail(half);
+            tail(quarter);
             server.run("stream", "reshard", FROM, "--shards", "4");
-            put(events.subList(half, events.size()));
-            new Ledger(events).exactlyOnce(tail(events.size()));
+            put(events.subList(quarter, half));
+            new Ledger(events.subList(0, half)).exactlyOnce(tail(half));
+            cluster.awaitCheckpoint(job);
+            put(events.subList(half, half + quarter));
+            tail(half + 1);
+            cluster.killTaskManager();
+            put(events.subList(half + quarter, events.size()));
+            cluster.startTaskManager();
+            read = tailAll(events);
+            assertTrue(cluster.restored(job) > 0, "the job did not go on from a checkpoint");
         } finally {
-            job.cancel().get();
-            job.getJobExecutionResult().handle((result, cancelled) -> result).get(); // it has let go of the server
+            cluster.cancel(job);
         }
-        System.out.printf("Flink, %s: %d events copied from 3, then 4 shards, each once%n", source, events.size());
-    }
-
-    private DataStream<String> source(StreamExecutionEnvironment env, Source source) throws Exception {
-        Properties p = client();
-        p.setProperty("flink.stream.initpos", "TRIM_HORIZON");
-        p.setProperty("flink.shard.discovery.intervalmillis", "500");
-        switch (source) {
-            case STREAMS_SOURCE -> {
-                Configuration c = new Configuration();
-                p.forEach((k, v) -> c.setString((String) k, (String) v));
-                return env.fromSource(KinesisStreamsSource.<String>builder().setStreamArn(arn()).setSourceConfig(c)
-                        .setDeserializationSchema(new SimpleStringSchema()).build(), WatermarkStrategy.noWatermarks(), FROM, Types.STRING);
-            }
-            case CONSUMER_FANOUT -> {
-                p.setProperty("flink.stream.recordpublisher", "EFO");
-                p.setProperty("flink.stream.efo.consumername", "flink");
-            }
-            case CONSUMER_POLLING -> {
-            }
-        }
-        return env.addSource(new FlinkKinesisConsumer<>(FROM, new SimpleStringSchema(), p));
-    }
-
-    private Properties client() {
-        Properties p = new Properties();
-        p.setProperty("aws.endpoint", server.http());
-        p.setProperty("aws.region", "us-east-1");
-        p.setProperty("aws.credentials.provider", "BASIC");
-        p.setProperty("aws.credentials.provider.basic.accesskeyid", "test");
-        p.setProperty("aws.credentials.provider.basic.secretkey", "test");
-        return p;
+        int repeats = new Ledger(events).atLeastOnce(read);
+        Set<String> checkpointed = events.subList(0, half).stream().map(Event::json).collect(Collectors.toSet());
+        assertEquals(half, read.stream().filter(checkpointed::contains).count(), "copies of what a checkpoint had");
+        System.out.printf("Flink, %s: %d events copied from 3, then 4 shards, each once; %d more through a killed task manager, %d of them again%n",
+                source, half, events.size() - half, repeats);
     }
 
     private String arn() throws Exception {
@@ -121,6 +106,20 @@ class FlinkTest {
         Path file = directory.resolve("events.ndjson");
         Files.writeString(file, events.stream().map(e -> e.json() + "\n").collect(Collectors.joining()));
         server.run("stream", "put", FROM, "--file", file.toString(), "--key", "player_id");
+    }
+
+    /** The copy's records until each event is among them: as many as are missing must yet come. */
+    private List<String> tailAll(List<Event> events) throws Exception {
+        int n = events.size();
+        while (true) {
+            List<String> read = tail(n);
+            Set<String> distinct = Set.copyOf(read);
+            long missing = events.stream().filter(e -> !distinct.contains(e.json())).count();
+            if (missing == 0) {
+                return read;
+            }
+            n += (int) missing;
+        }
     }
 
     /** The first n records of the copy, when it has that many. */
