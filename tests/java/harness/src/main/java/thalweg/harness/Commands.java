@@ -28,7 +28,11 @@ public final class Commands {
     public static String output(List<String> command) throws IOException, InterruptedException {
         Process p = new ProcessBuilder(command).directory(root().toFile())
                 .redirectError(ProcessBuilder.Redirect.INHERIT).start();
-        p.onExit().completeOnTimeout(null, 3, TimeUnit.MINUTES).thenAccept(ended -> p.destroyForcibly());
+        p.onExit().completeOnTimeout(null, 3, TimeUnit.MINUTES).thenAccept(ended -> {
+            if (ended == null) { // of one that has ended this would close the output, read or not
+                p.destroyForcibly();
+            }
+        });
         String out = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (p.waitFor() != 0) {
             throw new IllegalStateException(String.join(" ", command) + " ended with " + p.exitValue() + ":\n" + out);
