@@ -53,7 +53,7 @@ func (s *Service) Shard(scope catalog.Scope, stream, id string) (*catalog.Resour
 		return nil, nil, err
 	}
 	number, _ := ids.ParseShard(id)
-	if r := s.catalog.Get(streamKey(scope, stream)); r != nil && !s.gone(r) {
+	if r := s.catalog.Get(streamKey(scope, stream)); s.visible(r) {
 		if sh := shardOf(r, number); sh != nil && !expired(sh, s.Horizon(r)) {
 			return r, sh, nil
 		}
@@ -197,7 +197,7 @@ func (s *Service) OpenIterator(scope catalog.Scope, text []byte) (Position, erro
 		Offset:     int64(binary.BigEndian.Uint64(p[16:])),
 	}
 	r := s.catalog.StreamNumber(number)
-	if r == nil || r.Scope != scope || s.gone(r) || shardOf(r, pos.Shard) == nil {
+	if !s.visible(r) || r.Scope != scope || shardOf(r, pos.Shard) == nil {
 		name := string(p[iteratorFixed : iteratorFixed+int(p[iteratorFixed-1])])
 		return Position{}, shardNotFound(scope.Account, name, pos.Shard.String())
 	}

@@ -312,7 +312,7 @@ func lastSecond(r *catalog.Resource) (second int64) {
 func (s *Service) change(ctx context.Context, scope catalog.Scope, name string, fn func(*catalog.Tx, *catalog.Resource) error) error {
 	return s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		r := tx.Get(streamKey(scope, name))
-		if r == nil || s.gone(r) || hidden(r) {
+		if !s.visible(r) {
 			return notFound(scope.Account, name)
 		}
 		if state := s.Status(r); state != catalog.Active {

@@ -69,7 +69,7 @@ func (s *Service) settled(ctx context.Context, old *catalog.Resource, shard ids.
 // gone.
 func (s *Service) shardNow(old *catalog.Resource, shard ids.Shard) (*catalog.Resource, *catalog.Shard) {
 	r := s.catalog.StreamNumber(old.Stream.Number)
-	if r == nil || s.gone(r) {
+	if !s.visible(r) {
 		return nil, nil
 	}
 	return r, shardOf(r, shard)

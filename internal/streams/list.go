@@ -81,7 +81,7 @@ func (s *Service) List(scope catalog.Scope, after string, limit int) (page []*ca
 	all := s.catalog.List(catalog.KindStream, scope)
 	first := sort.Search(len(all), func(i int) bool { return all[i].Name > after })
 	for _, r := range all[first:] {
-		if s.gone(r) || hidden(r) {
+		if !s.visible(r) {
 			continue
 		}
 		if len(page) == limit {
@@ -128,7 +128,7 @@ func (s *Service) OpenShardsToken(scope catalog.Scope, text string) (*catalog.Re
 		Filter: Filter{Type: filterTypes[kind], Time: int64(binary.BigEndian.Uint64(p[16:]))},
 	}
 	r := s.catalog.StreamNumber(binary.BigEndian.Uint64(p))
-	if r == nil || r.Scope != scope || s.gone(r) {
+	if !s.visible(r) || r.Scope != scope {
 		return nil, l, errs.New(errs.NotFound, "The stream of this NextToken no longer exists.")
 	}
 	return r, l, nil

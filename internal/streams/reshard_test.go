@@ -487,6 +487,33 @@ func TestReshardWaitsForTransactions(t *testing.T) {
 	}
 }
 
+// What is hidden from readers of streams is so for every way to name a shard.
+func TestHiddenTopicIsNotRead(t *testing.T) {
+	w := newWorld(t)
+	n := streams.NewStream{Scope: scope, Name: "t", Mode: catalog.Provisioned, Shards: 1, Topic: &catalog.Topic{}}
+	if err := w.svc.Create(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	r, sh, err := w.svc.Shard(scope, "t", "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pos, err := w.svc.Locate(r, sh, streams.StartingAt{Type: streams.TrimHorizon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	iterator := w.svc.AppendIterator(nil, pos)
+	if err := w.svc.ChangeTopic(t.Context(), scope, "t", func(c *catalog.Topic) error { c.Hidden = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.svc.Shard(scope, "t", "0"); errs.KindOf(err) != errs.NotFound {
+		t.Errorf("a shard of a hidden topic: %v", err)
+	}
+	if _, err := w.svc.OpenIterator(scope, iterator); errs.KindOf(err) != errs.NotFound {
+		t.Errorf("an iterator from before it was hidden: %v", err)
+	}
+}
+
 func TestTopicIsNotRedrawn(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()

@@ -118,7 +118,7 @@ func New(o Options) (*Service, error) {
 // Lookup returns the stream of that name, in whatever state.
 func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, error) {
 	r := s.catalog.Get(streamKey(scope, name))
-	if r == nil || s.gone(r) || hidden(r) {
+	if !s.visible(r) {
 		return nil, notFound(scope.Account, name)
 	}
 	return r, nil
@@ -129,7 +129,7 @@ func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, e
 // AWS.
 func (s *Service) Usable(scope catalog.Scope, name []byte) (*catalog.Resource, error) {
 	r := s.catalog.Stream(scope, name)
-	if r == nil || r.State != catalog.Active && (s.gone(r) || s.Status(r) == catalog.Creating) || hidden(r) {
+	if !s.visible(r) || r.State != catalog.Active && s.Status(r) == catalog.Creating {
 		return nil, notFound(scope.Account, string(name))
 	}
 	return r, nil
@@ -142,6 +142,10 @@ func (s *Service) Status(r *catalog.Resource) catalog.State {
 	}
 	return r.State
 }
+
+// visible reports whether r, which may be nil, is there for readers and writers of
+// streams, in whatever state.
+func (s *Service) visible(r *catalog.Resource) bool { return r != nil && !s.gone(r) && !hidden(r) }
 
 // gone tells a stream that is only waiting to be swept up.
 func (s *Service) gone(r *catalog.Resource) bool {
