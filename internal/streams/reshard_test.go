@@ -487,6 +487,26 @@ func TestReshardWaitsForTransactions(t *testing.T) {
 	}
 }
 
+// A listing by time covers the key space of a topic that was grown, whenever it is
+// about: a consumer that begins with it would lack the new shards else.
+func TestGrownTopicIsWhole(t *testing.T) {
+	w := newWorld(t)
+	n := streams.NewStream{Scope: scope, Name: "t", Mode: catalog.Provisioned, Shards: 2, Topic: &catalog.Topic{}}
+	if err := w.svc.Create(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	made := w.clock.Now().UnixMilli()
+	w.clock.Advance(time.Hour)
+	if err := w.svc.GrowTopic(t.Context(), scope, "t", 5); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []streams.Filter{{}, {Type: streams.AtTrimHorizon}, {Type: streams.OpenAtTimestamp, Time: made + 60_000}, {Type: streams.AtLatest}} {
+		if page, _, _ := w.svc.Shards(w.lookup("t"), streams.Listing{Filter: f, After: -1}, 10); len(page) != 5 {
+			t.Errorf("%v: %d shards of 5", f, len(page))
+		}
+	}
+}
+
 // What is hidden from readers of streams is so for every way to name a shard.
 func TestHiddenTopicIsNotRead(t *testing.T) {
 	w := newWorld(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"thalweg/internal/catalog"
-	"thalweg/internal/clock"
 	"thalweg/internal/ids"
 	"thalweg/internal/log"
 )
@@ -55,7 +54,8 @@ func (s *Service) ChangeTopic(ctx context.Context, scope catalog.Scope, name str
 }
 
 // GrowTopic gives a topic more partitions, up to n, and draws the ranges of all
-// anew. Errors: NotFound, InUse, LimitExceeded, those of the log.
+// anew. They count as made with the topic: they have no parents by which a reader
+// that begins at an earlier time could find them. Errors: NotFound, InUse, LimitExceeded, those of the log.
 func (s *Service) GrowTopic(ctx context.Context, scope catalog.Scope, name string, n int) error {
 	added := 0
 	err := s.changeTopic(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
@@ -66,13 +66,12 @@ func (s *Service) GrowTopic(ctx context.Context, scope catalog.Scope, name strin
 		if err := s.checkShards(tx, scope, n-old, n-old); err != nil {
 			return err
 		}
-		created := max(clock.Millis(s.clock), r.Created)
 		for i, rng := range ids.UniformRanges(n) {
 			if i < old {
 				r.Stream.Shards[i].Range = rng
 				continue
 			}
-			r.Stream.Shards = append(r.Stream.Shards, catalog.Shard{Number: ids.Shard(i), Range: rng, Created: created})
+			r.Stream.Shards = append(r.Stream.Shards, catalog.Shard{Number: ids.Shard(i), Range: rng, Created: r.Created})
 			tx.Entry(log.Entry{Kind: log.Create, Partition: r.Stream.PartitionOf(ids.Shard(i)), Config: partitionConfig(r.Stream)})
 		}
 		tx.Put(r)
