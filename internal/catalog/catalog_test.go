@@ -145,6 +145,49 @@ func TestMemoryOfTheRemoved(t *testing.T) {
 	}
 }
 
+// However many names come and go in a short time, what is kept of them is bounded,
+// and no successor is made in a second that its predecessor may have used.
+func TestMemoryOfManyRemoved(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	const day, rounds, each = 1_700_000_000, 50, 1000
+	for i := range rounds {
+		err := c.Update(context.Background(), func(tx *catalog.Tx) error {
+			for n := range each {
+				tx.Delete(key(fmt.Sprint(i, "-", n)), day+int64(i)-1, day+int64(i))
+			}
+			tx.Delete(key("ahead"), day+3600, day+int64(i)) // of the clock, by many reshardings
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if n := c.Graves(); n > 20_000 {
+			t.Errorf("%d removed names are kept, of %d", n, rounds*each)
+		}
+		err := c.Update(context.Background(), func(tx *catalog.Tx) error {
+			for i := range rounds {
+				if s := tx.LastSecond(key(fmt.Sprint(i, "-", 7))); s < day+int64(i)-1 || s >= day+rounds {
+					t.Errorf("round %d: last second %d", i, s-day)
+				}
+			}
+			if s := tx.LastSecond(key("ahead")); s != day+3600 {
+				t.Errorf("last second %d of a name that was ahead", s-day)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		c = open(t, l)
+	}
+}
+
 func TestUpdate(t *testing.T) {
 	l := newLog(t)
 	c := open(t, l)

@@ -23,8 +23,12 @@ type state struct {
 	// next is the next stream number; 0 is the log's own.
 	next uint64
 	// graves holds, for a name that is gone, the last creation second that its
-	// sequence numbers may bear, so that a successor's is later.
+	// sequence numbers may bear, so that a successor's is later. Of names that are
+	// gone and not here it is floor at most.
 	graves map[Key]int64
+	floor  int64
+	// sweep is how many graves call for a sweep.
+	sweep int
 	// sizes are the bytes of the event that puts each resource, bytes their sum:
 	// what a snapshot takes.
 	sizes map[Key]int
@@ -46,12 +50,9 @@ type grave struct {
 	At     int64 `json:"at"` // Unix seconds of the removal
 }
 
-// Graves older than graveSeconds are dropped when there are more than maxGraves:
-// by then the clock has passed their second, unless it was set back by a day.
-const (
-	graveSeconds = 24 * 3600
-	maxGraves    = 10_000
-)
+// maxGraves is how many graves are kept at least. Beyond it those go whose second
+// the clock has passed: the floor says enough of them, even if it is set back.
+const maxGraves = 10_000
 
 // machine is the catalog as meta sees it.
 type machine Catalog
@@ -63,7 +64,7 @@ func (m *machine) Reset() {
 	m.state = state{
 		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
 		queues: map[uint64][]*Resource{},
-		graves: map[Key]int64{}, next: 1, sizes: map[Key]int{},
+		graves: map[Key]int64{}, next: 1, sizes: map[Key]int{}, sweep: maxGraves,
 	}
 }
 
@@ -83,7 +84,7 @@ func (m *machine) Apply(data []byte) error {
 	case e.Delete != nil:
 		s.delete(e.Delete)
 	case e.Grave != nil:
-		s.graves[e.Grave.Key] = e.Grave.Second
+		s.bury(e.Grave)
 	case e.Next > 0:
 		s.next = max(s.next, e.Next)
 	default:
@@ -145,12 +146,24 @@ func (s *state) delete(g *grave) {
 	}
 	delete(s.byKey, g.Key)
 	s.weigh(g.Key, 0)
-	if len(s.graves) >= maxGraves {
-		for k, second := range s.graves {
-			if second < g.At-graveSeconds {
-				delete(s.graves, k)
-			}
+	s.bury(g)
+	if len(s.graves) <= s.sweep {
+		return
+	}
+	for k, second := range s.graves {
+		if second < g.At {
+			delete(s.graves, k)
+			s.floor = max(s.floor, second)
 		}
+	}
+	s.sweep = max(maxGraves, 2*len(s.graves))
+}
+
+// bury keeps a grave; one without a name is the floor.
+func (s *state) bury(g *grave) {
+	if g.Key == (Key{}) {
+		s.floor = max(s.floor, g.Second)
+		return
 	}
 	s.graves[g.Key] = g.Second
 }
@@ -162,6 +175,7 @@ func (m *machine) Snapshot(emit func([]byte)) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	emit(encode(event{Next: m.state.next}))
+	emit(encode(event{Grave: &grave{Second: m.state.floor}}))
 	for k, second := range m.state.graves {
 		emit(encode(event{Grave: &grave{Key: k, Second: second}}))
 	}
@@ -223,12 +237,12 @@ func (tx *Tx) NewStreamNumber() uint64 {
 	return n
 }
 
-// LastSecond returns the last creation second of a removed resource of that key,
-// 0 if none is remembered.
+// LastSecond returns the last creation second of a removed resource of that key, or
+// a later one that has passed; 0 if nothing is remembered.
 func (tx *Tx) LastSecond(k Key) int64 {
 	tx.c.mu.RLock()
 	defer tx.c.mu.RUnlock()
-	return tx.c.state.graves[k]
+	return max(tx.c.state.graves[k], tx.c.state.floor)
 }
 
 // Put adds r or replaces the one of its key. Its Version is set; r belongs to
