@@ -15,13 +15,15 @@ type Policies interface {
 	Policy(resource arn.ARN) string
 }
 
-// maxRead bounds how many policies are kept as read. Beyond it all are read anew.
-const maxRead = 10_000
+// maxRead bounds the texts of the policies that are kept as read, bytes: a policy
+// takes a few times its text. Beyond it all are read anew.
+const maxRead = 4 << 20
 
 // policies are policies as read, by resource.
 type policies struct {
-	mu   sync.RWMutex
-	read map[string]readPolicy // guarded by mu
+	mu    sync.RWMutex
+	read  map[string]readPolicy // guarded by mu
+	bytes int                   // guarded by mu; of the texts
 }
 
 // readPolicy is a policy with the text that it was read from. One that cannot be
@@ -68,8 +70,8 @@ func (c *policies) get(resource, text string) *policy.Policy {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.read) >= maxRead || c.read == nil {
-		c.read = map[string]readPolicy{}
+	if c.bytes += len(text) - len(c.read[resource].text); c.bytes > maxRead || c.read == nil {
+		c.read, c.bytes = map[string]readPolicy{}, len(text)
 	}
 	c.read[resource] = readPolicy{text: text, policy: p}
 	return p

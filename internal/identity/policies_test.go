@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -94,6 +95,24 @@ func TestPoliciesKnowOnePartition(t *testing.T) {
 	}
 	if n := len(u.policies.read); n != 1 {
 		t.Errorf("one policy was kept %d times", n)
+	}
+}
+
+// Policies of resources that come and go do not pile up.
+func TestPoliciesKeptAreBounded(t *testing.T) {
+	var c policies
+	text := `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"` + strings.Repeat("x", 19<<10) + `"}}`
+	for i := range 2000 {
+		if c.get(fmt.Sprint(i), text) == nil {
+			t.Fatal("not read")
+		}
+		kept := 0
+		for _, r := range c.read {
+			kept += len(r.text)
+		}
+		if kept > maxRead || kept != c.bytes {
+			t.Fatalf("%d bytes are kept after %d policies, and %d counted", kept, i+1, c.bytes)
+		}
 	}
 }
 
