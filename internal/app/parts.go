@@ -181,7 +181,9 @@ func (j journal) Append(ctx context.Context, event []byte) error {
 
 func startCatalog(ctx context.Context, s *Server) error {
 	var err error
-	s.catalog, err = catalog.Open(ctx, s.log, s.clock)
+	if s.catalog, err = catalog.Open(ctx, s.log, s.clock); err == nil {
+		s.catalog.Bound(s.budget)
+	}
 	return err
 }
 

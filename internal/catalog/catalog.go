@@ -18,6 +18,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/ids"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/meta"
 )
@@ -284,17 +285,30 @@ type Catalog struct {
 	store *meta.Store
 	mu    sync.RWMutex
 	state state // guarded by mu; changed by the store only
+
+	memory *limits.Budget // what state.bytes are drawn on; nil is none
+	max    int            // of state.bytes
 }
 
 // Open takes the catalog of l over and reads it. Errors: see [meta.Open].
 func Open(ctx context.Context, l log.Log, c clock.Clock) (*Catalog, error) {
-	cat := &Catalog{}
+	cat := &Catalog{max: MaxBytes}
 	store, err := meta.Open(ctx, meta.Options{Log: l, Partition: Partition, Clock: c, Machine: (*machine)(cat)})
 	if err != nil {
 		return nil, err
 	}
 	cat.store = store
 	return cat, nil
+}
+
+// Bound draws what the resources take, as they are stored, on memory from now on, and
+// lets them have an eighth of it at most. It is called before anything else is.
+func (c *Catalog) Bound(memory *limits.Budget) {
+	if m := memory.Max(); m > 0 {
+		c.max = int(min(MaxBytes, m/8))
+	}
+	c.memory = memory
+	c.memory.Take(int64(c.state.bytes))
 }
 
 // Get returns the resource of that key, nil if there is none.
@@ -374,7 +388,8 @@ func compareKeys(a, b Key) int {
 // Update calls change with a transaction and makes what it asks for durable and
 // visible, all or nothing. Updates run one at a time, so what change reads still
 // holds. An error of change changes nothing and is returned as it is; so does a
-// LimitExceeded when the resources would take more than [MaxBytes].
+// LimitExceeded when the resources would take more than [MaxBytes], or than their
+// part of the memory.
 // Other errors: see [meta.Store.Commit].
 func (c *Catalog) Update(ctx context.Context, change func(tx *Tx) error) error {
 	_, err := c.store.Commit(ctx, func() (meta.Change, error) {

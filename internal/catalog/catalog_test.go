@@ -14,6 +14,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
 	"thalweg/internal/ids"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
@@ -280,6 +281,53 @@ func TestConsumers(t *testing.T) {
 	update(func(tx *catalog.Tx) { tx.Delete(consumer("a").Key, 0, 0); tx.Delete(consumer("c").Key, 0, 0) })
 	if got := c.Consumers(number); got != nil {
 		t.Errorf("all were removed, and left %v", got)
+	}
+}
+
+// What the resources take as stored is drawn on the memory, of which they can have an
+// eighth: with little of it they are full long before a snapshot is.
+func TestBound(t *testing.T) {
+	l := newLog(t)
+	c := open(t, l)
+	put := func(name string, state catalog.State, policy int) error {
+		return c.Update(context.Background(), func(tx *catalog.Tx) error {
+			r := resource(name, 1)
+			r.State, r.Policy = state, strings.Repeat("p", policy)
+			tx.Put(r)
+			return nil
+		})
+	}
+	if err := put("a", catalog.Active, 1000); err != nil {
+		t.Fatal(err)
+	}
+	budget := limits.NewBudget(1 << 20)
+	c.Bound(budget)
+	small := budget.Used()
+	if small < 1000 || small > 3000 {
+		t.Errorf("%d bytes are taken for 1,000", small)
+	}
+	if err := put("a", catalog.Active, 131_000); errs.KindOf(err) != errs.LimitExceeded {
+		t.Errorf("beyond an eighth of the memory: %v", err)
+	}
+	if used := budget.Used(); used != small {
+		t.Errorf("what was refused takes %d bytes", used-small)
+	}
+	if err := put("a", catalog.Active, 101_000); err != nil {
+		t.Error(err)
+	}
+	if used := budget.Used(); used != small+100_000 {
+		t.Errorf("%d bytes are taken for 100,000 more", used-small)
+	}
+
+	c = open(t, l)
+	less := limits.NewBudget(100_000) // than there was
+	c.Bound(less)
+	if err := put("a", catalog.Deleting, 101_000); err != nil { // what is to go can say so
+		t.Error(err)
+	}
+	err := c.Update(context.Background(), func(tx *catalog.Tx) error { tx.Delete(key("a"), 1, 1); return nil })
+	if err != nil || less.Used() != 0 {
+		t.Errorf("%v; %d bytes are taken for nothing", err, less.Used())
 	}
 }
 

@@ -61,6 +61,7 @@ type machine Catalog
 func (m *machine) Reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.memory.Release(int64(m.state.bytes))
 	m.state = state{
 		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
 		queues: map[uint64][]*Resource{},
@@ -77,6 +78,7 @@ func (m *machine) Apply(data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := &m.state
+	before := s.bytes
 	switch {
 	case e.Put != nil:
 		s.put(e.Put)
@@ -89,6 +91,11 @@ func (m *machine) Apply(data []byte) error {
 		s.next = max(s.next, e.Next)
 	default:
 		return errs.New(errs.Unsupported, "catalog event of a newer version")
+	}
+	if grown := int64(s.bytes - before); grown > 0 {
+		m.memory.Take(grown)
+	} else {
+		m.memory.Release(-grown)
 	}
 	return nil
 }
@@ -204,14 +211,15 @@ type Tx struct {
 	growth  int // bytes of what is put, less what that replaces
 }
 
-// fits refuses an update by which the catalog would outgrow its snapshots.
+// fits refuses an update by which the catalog would outgrow its snapshots, or its
+// part of the memory.
 func (tx *Tx) fits() error {
 	tx.c.mu.RLock()
 	bytes := tx.c.state.bytes
 	tx.c.mu.RUnlock()
-	if tx.growth > 0 && bytes+tx.growth > MaxBytes {
+	if tx.growth > 0 && bytes+tx.growth > tx.c.max {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("What this server keeps of streams, consumers and queues, their tags and "+
-			"policies in all accounts and regions would take more than %d MiB. Remove some first.", MaxBytes>>20))
+			"policies in all accounts and regions would take more than %d KiB. Remove some first.", tx.c.max>>10))
 	}
 	return nil
 }
@@ -253,9 +261,11 @@ func (tx *Tx) Put(r *Resource) {
 		r.Version = old.Version + 1
 	}
 	b := encode(event{Put: r})
-	tx.c.mu.RLock()
-	tx.growth += len(b) - tx.c.state.sizes[r.Key]
-	tx.c.mu.RUnlock()
+	if r.State != Deleting { // that it goes can always be said
+		tx.c.mu.RLock()
+		tx.growth += len(b) - tx.c.state.sizes[r.Key]
+		tx.c.mu.RUnlock()
+	}
 	tx.change.Events = append(tx.change.Events, b)
 }
 
