@@ -44,8 +44,8 @@ const (
 // and bounds: Apache Kafka 4.x, kafka.apache.org/documentation/#topicconfigs.
 // What says "kept" has no effect on this log beyond being kept and shown.
 var topicConfigs = []ConfigKey{
-	{Name: "cleanup.policy", Type: ListType, Default: "delete", Broker: "log.cleanup.policy", words: []string{"compact", "delete"},
-		Doc: "delete: records are removed past retention. compact: records need keys; nothing is removed yet."},
+	{Name: "cleanup.policy", Type: ListType, Default: "delete", Broker: "log.cleanup.policy", words: []string{"delete"},
+		Doc: "Records are removed past retention. There is no compaction: compact is refused."},
 	{Name: "compression.gzip.level", Type: IntType, Default: "-1", Broker: "compression.gzip.level", min: -1, max: 9, Doc: "Kept."},
 	{Name: "compression.lz4.level", Type: IntType, Default: "9", Broker: "compression.lz4.level", min: 1, max: 17, Doc: "Kept."},
 	{Name: "compression.type", Type: StringType, Default: "producer", Broker: "compression.type", words: []string{"producer"},
@@ -149,8 +149,6 @@ func splitList(value string) []string {
 	return out
 }
 
-func compacts(policy string) bool { return slices.Contains(splitList(policy), "compact") }
-
 // checkConfigs refuses unknown entries and bad values.
 func checkConfigs(configs map[string]string) *Error {
 	for _, name := range sortedKeys(configs) {
@@ -215,9 +213,8 @@ func applyConfigs(name string, t *catalog.Topic) {
 		}
 		return n
 	}
-	policy := splitList(value("cleanup.policy"))
 	t.MaxAgeMillis, t.MaxBytes = 0, 0
-	if slices.Contains(policy, "delete") {
+	if slices.Contains(splitList(value("cleanup.policy")), "delete") {
 		t.MaxAgeMillis, t.MaxBytes = min(number("retention.ms"), maxAgeMillis), number("retention.bytes")
 		if value("retention.ms") == "0" {
 			t.MaxAgeMillis = 1
@@ -226,7 +223,7 @@ func applyConfigs(name string, t *catalog.Topic) {
 			t.MaxBytes = 1
 		}
 	}
-	t.Hidden = t.Internal || slices.Contains(policy, "compact") || len(name) > maxStreamName
+	t.Hidden = t.Internal || len(name) > maxStreamName
 }
 
 // maxAgeMillis is the longest retention that the log can keep; 292 years.

@@ -216,8 +216,8 @@ func (c *Cluster) Trim(t *Topic, i int32, offset int64) (int64, *Error) {
 	switch {
 	case t.OwnedByStreams():
 		return -1, refuse(PolicyViolation, "Topic %s is a Kinesis data stream, whose records expire by age only (DecreaseStreamRetentionPeriod).", t.Name())
-	case t.Internal() || t.limits.keyed && !t.deletes():
-		return -1, refuse(PolicyViolation, "The records of topic %s cannot be deleted: its cleanup.policy has no delete.", t.Name())
+	case t.Internal():
+		return -1, refuse(PolicyViolation, "The records of topic %s cannot be deleted: they are the brokers' own.", t.Name())
 	}
 	info, err := c.log.Info(p)
 	if err != nil {
@@ -234,13 +234,4 @@ func (c *Cluster) Trim(t *Topic, i int32, offset int64) (int64, *Error) {
 		return -1, logError(err)
 	}
 	return r[0].Offset, nil
-}
-
-func (t *Topic) deletes() bool {
-	for _, p := range splitList(t.Config("cleanup.policy")) {
-		if p == "delete" {
-			return true
-		}
-	}
-	return false
 }

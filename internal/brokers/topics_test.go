@@ -90,12 +90,13 @@ func TestConfigsChange(t *testing.T) {
 		config  string // of cleanup.policy and retention.ms
 		age     time.Duration
 	}{
-		{false, ConfigChange{Name: "cleanup.policy", Value: "compact", Op: AppendConfig}, OK, "delete,compact 60000", time.Minute},
-		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: SubtractConfig}, OK, "compact 60000", 0},
-		{false, ConfigChange{Name: "retention.ms", Op: DeleteConfig}, OK, "compact 604800000", 0},
-		{false, ConfigChange{Name: "retention.ms", Value: "1", Op: AppendConfig}, InvalidConfig, "compact 604800000", 0},
-		{false, ConfigChange{Name: "retention.ms", Value: "x"}, InvalidConfig, "compact 604800000", 0},
-		{false, ConfigChange{Name: "nope", Value: "x"}, InvalidConfig, "compact 604800000", 0},
+		{false, ConfigChange{Name: "cleanup.policy", Value: "compact", Op: AppendConfig}, InvalidConfig, "delete 60000", time.Minute},
+		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: SubtractConfig}, OK, " 60000", 0},
+		{false, ConfigChange{Name: "retention.ms", Op: DeleteConfig}, OK, " 604800000", 0},
+		{false, ConfigChange{Name: "retention.ms", Value: "1", Op: AppendConfig}, InvalidConfig, " 604800000", 0},
+		{false, ConfigChange{Name: "retention.ms", Value: "x"}, InvalidConfig, " 604800000", 0},
+		{false, ConfigChange{Name: "nope", Value: "x"}, InvalidConfig, " 604800000", 0},
+		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: AppendConfig}, OK, "delete 604800000", 7 * 24 * time.Hour},
 		{true, ConfigChange{Name: "retention.ms", Value: "5000"}, OK, "delete 5000", 5 * time.Second},
 	} {
 		if got := change(step.replace, step.change); got != step.want {

@@ -137,7 +137,8 @@ What differs from Apache Kafka, in short:
   others what ACLs allow.
 - Groups are of the classic protocol. The consumer protocol of KIP-848, share groups, streams
   groups, quotas and delegation tokens are not built.
-- Compacted topics keep every record. Configuration entries whose description says "kept" have
+- There is no compaction: cleanup.policy compact is refused with INVALID_CONFIG, so Kafka Connect and
+  schema registries cannot make their topics. Entries whose description says "kept" have
   no effect.
 - The topics are the Kinesis streams of account 000000000000 in the server's region. Each door
   refuses to change what the other made. Transactions cannot write to Kinesis streams, and a
@@ -340,13 +341,11 @@ func TestProduceRefusals(t *testing.T) {
 	s := newServer(t, 1, nil)
 	cl := s.client(t)
 	mustCreate(t, cl, "game", 1, "max.message.bytes", "500")
-	mustCreate(t, cl, "table", 1, "cleanup.policy", "compact")
 	damaged := oneBatch("one")
 	damaged[len(damaged)-1] ^= 1
 	old := oneBatch("one")
 	old[16] = 1
-	var keyless, late batch.Builder
-	keyless.Append(batch.Record{Value: []byte("v"), Timestamp: time.Now().UnixMilli()})
+	var late batch.Builder
 	late.Append(batch.Record{Value: []byte("v"), Timestamp: time.Now().Add(2 * time.Hour).UnixMilli()})
 	for name, tc := range map[string]struct {
 		topic   string
@@ -364,7 +363,6 @@ func TestProduceRefusals(t *testing.T) {
 		"no batch":              {"game", -1, nil, brokers.InvalidRecord},
 		"rubbish":               {"game", -1, []byte("rubbish"), brokers.CorruptMessage},
 		"too large":             {"game", -1, oneBatch(strings.Repeat("x", 600)), brokers.MessageTooLarge},
-		"no key, compacted":     {"table", -1, bytes.Clone(keyless.Finish()), brokers.InvalidRecord},
 		"from the future":       {"game", -1, bytes.Clone(late.Finish()), brokers.InvalidTimestamp},
 		"control batch":         {"game", -1, reseal(oneBatch("one"), batch.Control), brokers.InvalidRecord},
 		"of no producer":        {"game", -1, reseal(oneBatch("one"), batch.Transactional), brokers.InvalidRecord},
