@@ -258,7 +258,7 @@ func (s *Subscription) afford(page *Page, enc Encoding, more bool) (need int64) 
 }
 
 // wait waits for c, for d, and for the end of the subscription; nil waits for the
-// other two.
+// other two. Its timer is armed only meanwhile.
 func (s *Subscription) wait(c <-chan struct{}, d time.Duration) {
 	if s.timer == nil {
 		s.timer = s.svc.clock.NewTimer(d)
@@ -270,6 +270,7 @@ func (s *Subscription) wait(c <-chan struct{}, d time.Duration) {
 	case <-s.timer.C():
 	case <-s.ctx.Done():
 	}
+	s.timer.Stop()
 }
 
 // free gives the last event back, and what was held for the next one.
@@ -282,9 +283,6 @@ func (s *Subscription) free() {
 // Close ends the subscription and gives all that it holds back.
 func (s *Subscription) Close() {
 	s.end(nil)
-	if s.timer != nil {
-		s.timer.Stop()
-	}
 	s.free()
 	s.svc.fan.release(s.idle)
 	if s.channel != nil {
