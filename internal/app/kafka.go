@@ -12,7 +12,6 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
 	"thalweg/internal/kafka"
-	"thalweg/internal/log"
 	"thalweg/internal/vfs"
 )
 
@@ -23,9 +22,6 @@ const defaultClusterAccount = "000000000000"
 func (s *Server) clusterScope() catalog.Scope {
 	return catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)}
 }
-
-// kafkaSecurityPartition is where the cluster's users and ACLs are kept.
-func kafkaSecurityPartition() log.PartitionID { return log.PartitionID{Index: 3} }
 
 // startKafka opens the listeners of Kafka's protocol.
 func startKafka(ctx context.Context, s *Server) error {
@@ -45,7 +41,7 @@ func startKafka(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
-	security, err := brokers.OpenSecurity(ctx, brokers.SecurityOptions{Log: s.log, Partition: kafkaSecurityPartition(), Clock: s.clock,
+	security, err := brokers.OpenSecurity(ctx, brokers.SecurityOptions{Log: s.log, Partition: cluster.SecurityPartition(), Clock: s.clock,
 		Seal: seal, Keys: s.keystore})
 	if err != nil {
 		return err

@@ -115,7 +115,7 @@ func (c *Cluster) CreateTopic(ctx context.Context, n NewTopic) (*Topic, *Error) 
 		return nil, err
 	}
 	t := &catalog.Topic{Configs: maps.Clone(n.Configs), Replicas: n.Replication, Internal: n.internal}
-	applyConfigs(n.Name, t)
+	c.applyConfigs(n.Name, t)
 	err := c.streams.Create(ctx, streams.NewStream{
 		Scope: c.scope, Name: n.Name, Mode: catalog.Provisioned, Shards: int(n.Partitions), Topic: t, MaxRecordKiB: streams.MaxRecordKiB,
 	})
@@ -215,7 +215,7 @@ func (c *Cluster) ChangeConfigs(ctx context.Context, t *Topic, changes []ConfigC
 			return err
 		}
 		topic.Configs = next
-		applyConfigs(t.Name(), topic)
+		c.applyConfigs(t.Name(), topic)
 		return nil
 	}
 	if checkOnly {

@@ -4,7 +4,7 @@
 // The topics of the default cluster are the streams of one account and region:
 // partition N is shard N. A topic made here belongs to Kafka, and the API of
 // streams can use it but not change it; a stream made there is used here the
-// same way.
+// same way. The topics of any other cluster are no streams.
 //
 // A Cluster is safe for concurrent use. It knows no sockets, and its answers
 // carry Kafka's own error codes.
@@ -13,6 +13,7 @@ package brokers
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"sync"
 
 	"thalweg/internal/arn"
@@ -24,14 +25,21 @@ import (
 	"thalweg/internal/streams"
 )
 
-// Options configure a Cluster. All but Brokers and Memory are needed.
+// Options configure a Cluster. Log, Catalog, Streams, Clock, Keys and Scope are
+// needed.
 type Options struct {
 	Log     log.Log
 	Catalog *catalog.Catalog
 	Streams *streams.Service
 	Clock   clock.Clock
 	Keys    streams.Keys
-	// Scope is where the cluster's topics are streams.
+	// Name is the cluster's; "" is the default one's.
+	Name string
+	// Identity is what clients know the cluster by, and Number its own among those
+	// of the log, from 1; for the default cluster both are made up here.
+	Identity [16]byte
+	Number   uint32
+	// Scope is where the cluster's topics are: streams, if it names no cluster.
 	Scope catalog.Scope
 	// Brokers is how many brokers the cluster shows, at least 1. They share one log.
 	Brokers int
@@ -48,7 +56,9 @@ type Cluster struct {
 	streams *streams.Service
 	clock   clock.Clock
 	scope   catalog.Scope
-	id      string
+	name    string
+	number  uint32
+	id      [16]byte
 	brokers int32
 	memory  *limits.Budget
 
@@ -66,35 +76,53 @@ type Cluster struct {
 // do: what they could not read is not taken.
 const maxUnpackedBytes = 64 << 20
 
-// New returns the default cluster.
+// DefaultName is the name of the cluster that there is from the start.
+const DefaultName = "default"
+
+// New returns a cluster.
 func New(o Options) *Cluster {
 	c := &Cluster{
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
+		name: o.Name, number: o.Number, id: o.Identity,
 		brokers: int32(max(o.Brokers, 1)), memory: o.Memory, topics: map[uint64]*Topic{},
 	}
 	c.groups, c.transactions = newGroups(c), newTransactions(c)
-	secret := o.Keys.Secret("kafka cluster default")
-	c.id = base64.RawURLEncoding.EncodeToString(secret[:16])
+	if c.name == "" {
+		secret := o.Keys.Secret("kafka cluster default")
+		c.name, c.id = DefaultName, [16]byte(secret[:])
+	}
 	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }
 	return c
 }
 
 // Name is the cluster's name.
-func (c *Cluster) Name() string { return "default" }
+func (c *Cluster) Name() string { return c.name }
 
-// ID is the cluster's id: the same for as long as the installation lives.
-func (c *Cluster) ID() string { return c.id }
+// ID is the cluster's id, as Kafka writes it: the same for as long as it lives.
+func (c *Cluster) ID() string { return base64.RawURLEncoding.EncodeToString(c.id[:]) }
+
+// Region is the region that the cluster is in.
+func (c *Cluster) Region() string { return c.scope.Region }
 
 // ARN is the name of something of the cluster in IAM: the cluster itself, or a
-// topic, group or transactional-id of that name. Amazon MSK puts a UUID after the
-// cluster's name; here that is the cluster's id.
+// topic, group or transactional-id of that name. The UUID after the cluster's name
+// is its id.
 func (c *Cluster) ARN(kind, name string) string {
-	resource := kind + "/" + c.Name() + "/" + c.id
+	resource := fmt.Sprintf("%s/%s/%x-%x-%x-%x-%x-1", kind, c.name, c.id[:4], c.id[4:6], c.id[6:8], c.id[8:10], c.id[10:])
 	if name != "" {
 		resource += "/" + name
 	}
 	return arn.New("kafka", c.scope.Region, c.scope.Account, resource).String()
 }
+
+// partition is where the cluster keeps something of its own. Index is what: those
+// of the default cluster stand beside the catalog's.
+func (c *Cluster) partition(index uint32) log.PartitionID {
+	return log.PartitionID{Generation: c.number, Index: index}
+}
+
+// SecurityPartition is where the cluster's users and ACLs are kept.
+func (c *Cluster) SecurityPartition() log.PartitionID { return c.partition(3) }
 
 // Brokers is the number of brokers; their ids are 1 to that.
 func (c *Cluster) Brokers() int32 { return c.brokers }

@@ -199,7 +199,7 @@ func (t *Topic) number(name string) int64 {
 }
 
 // applyConfigs derives what the log and the streams need of a topic's entries.
-func applyConfigs(name string, t *catalog.Topic) {
+func (c *Cluster) applyConfigs(name string, t *catalog.Topic) {
 	value := func(key string) string {
 		if v, ok := t.Configs[key]; ok {
 			return v
@@ -223,7 +223,7 @@ func applyConfigs(name string, t *catalog.Topic) {
 			t.MaxBytes = 1
 		}
 	}
-	t.Hidden = t.Internal || len(name) > maxStreamName
+	t.Hidden = t.Internal || len(name) > maxStreamName || c.scope.Cluster != ""
 }
 
 // maxAgeMillis is the longest retention that the log can keep; 292 years.

@@ -15,7 +15,7 @@ const producerBlock = 1000
 // producerPartition counts the blocks: its writer epoch, which only rises, is the
 // number of the block that was taken last. No other part may use it: a fence shuts
 // out whoever else writes there.
-func producerPartition() log.PartitionID { return log.PartitionID{Index: 5} }
+func (c *Cluster) producerPartition() log.PartitionID { return c.partition(5) }
 
 // producerIDs gives out producer ids, none of them twice.
 type producerIDs struct {
@@ -33,10 +33,10 @@ func (c *Cluster) NewProducerID(ctx context.Context) (int64, *Error) {
 		if err := ctx.Err(); err != nil {
 			return 0, logError(err)
 		}
-		r, err := log.Do(c.log, log.Request{Entries: []log.Entry{{Kind: log.Fence, Partition: producerPartition()}}})
+		r, err := log.Do(c.log, log.Request{Entries: []log.Entry{{Kind: log.Fence, Partition: c.producerPartition()}}})
 		if errs.KindOf(err) == errs.NotFound && err != nil {
 			r, err = log.Do(c.log, log.Request{Atomic: true, Entries: []log.Entry{
-				{Kind: log.Create, Partition: producerPartition()}, {Kind: log.Fence, Partition: producerPartition()},
+				{Kind: log.Create, Partition: c.producerPartition()}, {Kind: log.Fence, Partition: c.producerPartition()},
 			}})
 		}
 		if err != nil {

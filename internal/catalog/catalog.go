@@ -51,6 +51,9 @@ const (
 type Scope struct {
 	Account string `json:"account"`
 	Region  string `json:"region"`
+	// Cluster is the id of the Kafka cluster that a topic is of; "" is the default
+	// one's, whose topics are the streams of account and region, and of all else.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // Key names a resource. Names are unique per kind and scope.
@@ -354,8 +357,8 @@ func (c *Catalog) List(kind Kind, scope Scope) []*Resource {
 	return c.all(func(r *Resource) bool { return r.Kind == kind && r.Scope == scope })
 }
 
-// All returns the resources of a kind in every scope, sorted by account, region
-// and name.
+// All returns the resources of a kind in every scope, sorted by account, region,
+// cluster and name.
 func (c *Catalog) All(kind Kind) []*Resource {
 	return c.all(func(r *Resource) bool { return r.Kind == kind })
 }
@@ -376,7 +379,7 @@ func (c *Catalog) all(want func(*Resource) bool) []*Resource {
 func compareKeys(a, b Key) int {
 	for _, c := range [...]int{
 		strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Account, b.Account),
-		strings.Compare(a.Region, b.Region),
+		strings.Compare(a.Region, b.Region), strings.Compare(a.Cluster, b.Cluster),
 	} {
 		if c != 0 {
 			return c

@@ -31,10 +31,10 @@ func (u *Authority) VerifySecret(id, secret string) (Key, bool) {
 }
 
 // VerifyKafka returns the enabled key that signed a connection to host: query is
-// that of a presigned GET of https://HOST/ in the region of this server, with the
-// action kafka-cluster:Connect. It also returns for how long the signature holds.
+// that of a presigned GET of https://HOST/ in the cluster's region, with the action
+// kafka-cluster:Connect. It also returns for how long the signature holds.
 // Signatures are verified in either mode: who asks for them wants them held.
-func (u *Authority) VerifyKafka(host, query string) (Key, time.Duration, bool) {
+func (u *Authority) VerifyKafka(region, host, query string) (Key, time.Duration, bool) {
 	r := &http.Request{Method: http.MethodGet, Host: host, URL: &url.URL{Scheme: "https", Host: host, Path: "/", RawQuery: query}}
 	actions := 0
 	for pair := range strings.SplitSeq(query, "&") {
@@ -53,7 +53,7 @@ func (u *Authority) VerifyKafka(host, query string) (Key, time.Duration, bool) {
 	if lifetime <= 0 || lifetime > maxKafkaExpires {
 		return Key{}, 0, false
 	}
-	if err := u.verifier.Verify(r, &a, nil, &sigv4.Rules{Service: kafkaService, Region: u.cfg.Region}); err != nil {
+	if err := u.verifier.Verify(r, &a, nil, &sigv4.Rules{Service: kafkaService, Region: region}); err != nil {
 		return Key{}, 0, false
 	}
 	key, ok := u.cfg.Keys.Get(a.AccessKeyID)
@@ -62,9 +62,6 @@ func (u *Authority) VerifyKafka(host, query string) (Key, time.Duration, bool) {
 	}
 	return key, signed.Add(lifetime).Sub(u.cfg.Clock.Now()), true
 }
-
-// Region is the region that signatures of Kafka clients are for.
-func (u *Authority) Region() string { return u.cfg.Region }
 
 // Enabled tells whether a key is still accepted.
 func (u *Authority) Enabled(id string) bool {

@@ -183,7 +183,7 @@ func (d *Door) iam(c *conn, token []byte) outcome {
 	id := requestID()
 	host, query, ok := iamQuery(token)
 	if ok && slices.ContainsFunc(c.hosts(), func(h string) bool { return strings.EqualFold(h, host) }) {
-		if key, _, ok := d.opts.Authority.VerifyKafka(host, query); ok && d.mayConnect(key) {
+		if key, _, ok := d.opts.Authority.VerifyKafka(d.cluster.Region(), host, query); ok && d.mayConnect(key) {
 			answer, err := json.Marshal(map[string]string{"version": iamVersion, "request-id": id})
 			if err == nil {
 				return outcome{who: ofKey(key), answer: answer}
@@ -217,11 +217,11 @@ func iamQuery(token []byte) (host, query string, ok bool) {
 // oauth takes a presigned URL of MSK's own endpoint as a bearer token (RFC 7628,
 // aws-msk-iam-sasl-signer).
 func (d *Door) oauth(token []byte) outcome {
-	query, ok := oauthQuery(token, d.opts.Authority.Region())
+	query, ok := oauthQuery(token, d.cluster.Region())
 	if !ok {
 		return outcome{failed: "Access denied"}
 	}
-	key, lifetime, ok := d.opts.Authority.VerifyKafka("kafka."+d.opts.Authority.Region()+".amazonaws.com", query)
+	key, lifetime, ok := d.opts.Authority.VerifyKafka(d.cluster.Region(), "kafka."+d.cluster.Region()+".amazonaws.com", query)
 	if !ok || lifetime <= 0 || !d.mayConnect(key) {
 		return outcome{failed: "Access denied"}
 	}

@@ -263,12 +263,12 @@ func FuzzSASLPayloads(f *testing.F) {
 	u := identity.New(identity.Config{Clock: clock.System(), Keys: keys, Account: scope().Account, Region: scope().Region})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if host, query, ok := iamQuery(b); ok {
-			if _, _, ok := u.VerifyKafka(host, query); ok {
+			if _, _, ok := u.VerifyKafka("us-east-1", host, query); ok {
 				t.Error("believed without a key")
 			}
 		}
 		if query, ok := oauthQuery(b, "us-east-1"); ok {
-			if _, _, ok := u.VerifyKafka("kafka.us-east-1.amazonaws.com", query); ok {
+			if _, _, ok := u.VerifyKafka("us-east-1", "kafka.us-east-1.amazonaws.com", query); ok {
 				t.Error("believed without a key")
 			}
 		}
