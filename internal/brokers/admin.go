@@ -62,9 +62,9 @@ func (c *Cluster) CheckTopic(n *NewTopic) *Error {
 		return refuse(InvalidPartitions, "A topic can have %d partitions at most.", maxPartitions)
 	case n.Replication <= 0:
 		return refuse(InvalidReplication, "Replication factor must be larger than 0, or -1 to use the default value.")
-	case int32(n.Replication) > c.brokers:
+	case int32(n.Replication) > c.Brokers():
 		return refuse(InvalidReplication, "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached "+
-			"because only %d broker(s) are registered or some brokers have all their log directories cordoned.", n.Replication, n.Replication, c.brokers)
+			"because only %d broker(s) are registered or some brokers have all their log directories cordoned.", n.Replication, n.Replication, c.Brokers())
 	}
 	if n.internal { // the brokers rewrite these themselves
 		return nil
@@ -99,7 +99,7 @@ func (c *Cluster) checkReplicas(list []int32) *Error {
 	seen := map[int32]bool{}
 	for _, b := range list {
 		switch {
-		case b < 1 || b > c.brokers:
+		case b < 1 || b > c.Brokers():
 			return refuse(InvalidAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", b)
 		case seen[b]:
 			return refuse(InvalidAssignment, "The manual partition assignment includes the broker %d more than once.", b)

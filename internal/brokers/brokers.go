@@ -13,8 +13,11 @@ package brokers
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"thalweg/internal/arn"
 	"thalweg/internal/catalog"
@@ -35,10 +38,10 @@ type Options struct {
 	Keys    streams.Keys
 	// Name is the cluster's; "" is the default one's.
 	Name string
-	// Identity is what clients know the cluster by, and Number its own among those
-	// of the log, from 1; for the default cluster both are made up here.
-	Identity [16]byte
-	Number   uint32
+	// Identity is what clients know the cluster by, and Number what the log does: of
+	// the count of streams' numbers. For the default cluster both are made up here.
+	Identity Identity
+	Number   uint64
 	// Scope is where the cluster's topics are: streams, if it names no cluster.
 	Scope catalog.Scope
 	// Brokers is how many brokers the cluster shows, at least 1. They share one log.
@@ -57,10 +60,10 @@ type Cluster struct {
 	clock   clock.Clock
 	scope   catalog.Scope
 	name    string
-	number  uint32
-	id      [16]byte
-	brokers int32
-	memory  *limits.Budget
+	number  uint64
+	id      Identity
+	count   atomic.Int32 // of brokers
+	memory  *limits.Share
 
 	unpacks   sync.Pool // *batch.Decompressor
 	producers producerIDs
@@ -84,12 +87,12 @@ func New(o Options) *Cluster {
 	c := &Cluster{
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
 		name: o.Name, number: o.Number, id: o.Identity,
-		brokers: int32(max(o.Brokers, 1)), memory: o.Memory, topics: map[uint64]*Topic{},
+		memory: limits.NewShare(o.Memory), topics: map[uint64]*Topic{},
 	}
+	c.count.Store(int32(max(o.Brokers, 1)))
 	c.groups, c.transactions = newGroups(c), newTransactions(c)
 	if c.name == "" {
-		secret := o.Keys.Secret("kafka cluster default")
-		c.name, c.id = DefaultName, [16]byte(secret[:])
+		c.name, c.id = DefaultName, DefaultIdentity(o.Keys)
 	}
 	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }
 	return c
@@ -105,42 +108,77 @@ func (c *Cluster) ID() string { return base64.RawURLEncoding.EncodeToString(c.id
 func (c *Cluster) Region() string { return c.scope.Region }
 
 // ARN is the name of something of the cluster in IAM: the cluster itself, or a
-// topic, group or transactional-id of that name. The UUID after the cluster's name
-// is its id.
-func (c *Cluster) ARN(kind, name string) string {
-	resource := fmt.Sprintf("%s/%s/%x-%x-%x-%x-%x-1", kind, c.name, c.id[:4], c.id[4:6], c.id[6:8], c.id[8:10], c.id[10:])
+// topic, group or transactional-id of that name.
+func (c *Cluster) ARN(kind, name string) string { return ARN(c.scope, kind, c.name, c.id, name) }
+
+// ARN is Cluster.ARN of the cluster of that name and identity, which is the UUID
+// in it.
+func ARN(scope catalog.Scope, kind, cluster string, id Identity, name string) string {
+	resource := kind + "/" + cluster + "/" + id.String() + "-1"
 	if name != "" {
 		resource += "/" + name
 	}
-	return arn.New("kafka", c.scope.Region, c.scope.Account, resource).String()
+	return arn.New("kafka", scope.Region, scope.Account, resource).String()
+}
+
+// Identity is what a cluster is known by, whatever its name.
+type Identity [16]byte
+
+// String is the identity as a UUID is written.
+func (id Identity) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// ParseIdentity reads what String gives.
+func ParseIdentity(s string) (id Identity, ok bool) {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != len(id) {
+		return id, false
+	}
+	copy(id[:], b)
+	return id, id.String() == s
+}
+
+// DefaultIdentity is that of the default cluster of an installation.
+func DefaultIdentity(k streams.Keys) Identity {
+	secret := k.Secret("kafka cluster default")
+	return Identity(secret[:16])
 }
 
 // partition is where the cluster keeps something of its own. Index is what: those
 // of the default cluster stand beside the catalog's.
 func (c *Cluster) partition(index uint32) log.PartitionID {
-	return log.PartitionID{Generation: c.number, Index: index}
+	return log.PartitionID{Stream: c.number, Index: index}
 }
 
 // SecurityPartition is where the cluster's users and ACLs are kept.
 func (c *Cluster) SecurityPartition() log.PartitionID { return c.partition(3) }
 
 // Brokers is the number of brokers; their ids are 1 to that.
-func (c *Cluster) Brokers() int32 { return c.brokers }
+func (c *Cluster) Brokers() int32 { return c.count.Load() }
+
+// SetBrokers changes the number of brokers, which is at least 1. Clients see it
+// with what they ask for next.
+func (c *Cluster) SetBrokers(n int) { c.count.Store(int32(n)) }
+
+// Close gives back the memory of a cluster that nobody uses any more.
+func (c *Cluster) Close() { c.memory.Close() }
 
 // Controller is the broker that takes administrative requests. Any does.
 func (c *Cluster) Controller() int32 { return 1 }
 
 // Leader is the broker that leads a partition of t.
 func (c *Cluster) Leader(t *Topic, partition int32) int32 {
-	return 1 + int32((uint64(partition)+t.res.Stream.Number)%uint64(c.brokers))
+	return 1 + int32((uint64(partition)+t.res.Stream.Number)%uint64(c.Brokers()))
 }
 
 // Replicas are the brokers that hold a partition of t, the leader first.
 func (c *Cluster) Replicas(t *Topic, partition int32) []int32 {
+	brokers := c.Brokers()
 	leader := c.Leader(t, partition) - 1
-	out := make([]int32, min(int32(t.replicas()), c.brokers))
+	out := make([]int32, min(int32(t.replicas()), brokers))
 	for i := range out {
-		out[i] = 1 + (leader+int32(i))%c.brokers
+		out[i] = 1 + (leader+int32(i))%brokers
 	}
 	return out
 }

@@ -112,7 +112,7 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 }
 
 // Coordinator is the broker that clients ask about a group.
-func (gs *Groups) Coordinator(group string) int32 { return 1 + partitionOf(group)%gs.cluster.brokers }
+func (gs *Groups) Coordinator(group string) int32 { return 1 + partitionOf(group)%gs.cluster.Brokers() }
 
 // internalTopic is a topic of the brokers' own, which is made if there is none.
 func (c *Cluster) internalTopic(ctx context.Context, name string, partitions int32) (*Topic, *Error) {

@@ -181,7 +181,7 @@ func TestGroupsDrawOnMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	budget := limits.NewBudget(64 << 10)
-	w.cluster.memory = budget
+	w.cluster.memory = limits.NewShare(budget)
 	join := func(group string, bytes int) Joined {
 		return gs.Join(ctx, Join{Group: group, ClientID: "c", Session: 10_000, Rebalance: 10_000, ProtocolType: "consumer",
 			Protocols: []Protocol{{"range", make([]byte, bytes)}}})

@@ -12,7 +12,7 @@ import (
 func (w *world) another(t *testing.T) *Cluster {
 	t.Helper()
 	c := New(Options{Log: w.cluster.log, Catalog: w.cluster.catalog, Streams: w.cluster.streams, Clock: w.clock, Keys: fixedKeys{}, Brokers: 1,
-		Name: "other", Number: 1, Identity: [16]byte{1, 2, 3},
+		Name: "other", Number: 1, Identity: Identity{1, 2, 3},
 		Scope: catalog.Scope{Account: "000000000000", Region: "us-east-1", Cluster: "01020300-0000-0000-0000-000000000000"}})
 	beside := lifecycle.NewGroup(context.WithoutCancel(t.Context()))
 	beside.Go("groups", c.Groups().Run)

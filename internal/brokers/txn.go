@@ -87,7 +87,7 @@ func newTransactions(c *Cluster) *Transactions {
 
 // Coordinator is the broker that clients ask about a transactional id.
 func (ts *Transactions) Coordinator(id string) int32 {
-	return 1 + int32(javaHash(id)&0x7fffffff)%ts.cluster.brokers
+	return 1 + int32(javaHash(id)&0x7fffffff)%ts.cluster.Brokers()
 }
 
 // Ready makes the place where transactions are kept, if there is none, and reads

@@ -45,6 +45,10 @@ const (
 	KindAccount Kind = "account"
 	// KindKey is a key that streams are encrypted under.
 	KindKey Kind = "key"
+	// KindCluster is a Kafka cluster.
+	KindCluster Kind = "cluster"
+	// KindConfiguration is a configuration of Kafka clusters.
+	KindConfiguration Kind = "configuration"
 )
 
 // Scope is where a name means something.
@@ -71,6 +75,9 @@ const (
 	Active   State = "ACTIVE"
 	Updating State = "UPDATING"
 	Deleting State = "DELETING"
+	// Rebooting and Failed are of clusters.
+	Rebooting State = "REBOOTING_BROKER"
+	Failed    State = "FAILED"
 )
 
 // Resource is one thing that exists. It must not be changed once it is in the
@@ -99,6 +106,10 @@ type Resource struct {
 	Settings *Settings `json:"settings,omitempty"`
 	// DataKey is set when Kind is KindKey.
 	DataKey *DataKey `json:"data_key,omitempty"`
+	// Cluster is set when Kind is KindCluster.
+	Cluster *Cluster `json:"kafka_cluster,omitempty"`
+	// Configuration is set when Kind is KindConfiguration.
+	Configuration *Configuration `json:"configuration,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with r.
@@ -140,6 +151,12 @@ func (r *Resource) Clone() *Resource {
 	if r.DataKey != nil {
 		k := *r.DataKey
 		c.DataKey = &k
+	}
+	if r.Cluster != nil {
+		c.Cluster = r.Cluster.clone()
+	}
+	if r.Configuration != nil {
+		c.Configuration = r.Configuration.clone()
 	}
 	return &c
 }

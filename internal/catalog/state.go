@@ -107,6 +107,9 @@ func (s *state) put(r *Resource) {
 		s.byNumber[r.Stream.Number] = r
 		s.next = max(s.next, r.Stream.Number+1)
 	}
+	if r.Cluster != nil {
+		s.next = max(s.next, r.Cluster.Number+1)
+	}
 	if r.Consumer != nil {
 		attach(s.consumers, r.Consumer.Stream, r.Key, r)
 	}
@@ -218,7 +221,7 @@ func (tx *Tx) fits() error {
 	bytes := tx.c.state.bytes
 	tx.c.mu.RUnlock()
 	if tx.growth > 0 && bytes+tx.growth > tx.c.max {
-		return errs.New(errs.LimitExceeded, fmt.Sprintf("What this server keeps of streams, consumers and queues, their tags and "+
+		return errs.New(errs.LimitExceeded, fmt.Sprintf("What this server keeps of streams, consumers, queues and clusters, their tags and "+
 			"policies in all accounts and regions would take more than %d KiB. Remove some first.", tx.c.max>>10))
 	}
 	return nil
