@@ -302,9 +302,17 @@ func (l *Log) afterRound() {
 		l.w.woken = l.w.file
 		l.wakeMaintenance()
 	}
-	if !l.o.Manual && since >= stallFactor*l.o.CheckpointBytes && !l.full.Load() && l.latchError() == nil {
+	if l.behind() {
 		l.q.block(true)
+		if !l.behind() { // the checkpoint that lets appends go on may have ended just before
+			l.q.block(false)
+		}
 	}
+}
+
+// behind reports whether appends have to wait for a checkpoint.
+func (l *Log) behind() bool {
+	return !l.o.Manual && l.sinceCheckpoint.Load() >= stallFactor*l.o.CheckpointBytes && !l.full.Load() && l.latchError() == nil
 }
 
 // stallFactor times CheckpointBytes of WAL make appends wait for a checkpoint.
