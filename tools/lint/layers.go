@@ -77,7 +77,9 @@ var layers = []layer{
 
 	{"log", []string{"internal/log", "internal/log/batch"}, []string{"ground"}, false,
 		"the log's interface is what everything stands on; it can depend on no implementation"},
-	{"log/disk", []string{"internal/log/disk"}, []string{"log", "internal/vfs", "ground"}, false, storageReason},
+	{"log/compact", []string{"internal/log/compact"}, []string{"log", "ground"}, false,
+		"what compaction leaves is decided on batches alone; where they are is the log's business"},
+	{"log/disk", []string{"internal/log/disk"}, []string{"log", "internal/log/compact", "internal/vfs", "ground"}, false, storageReason},
 	{"log/kafkalog", []string{"internal/log/kafkalog"}, []string{"log", "internal/kwire", "ground"}, false, storageReason},
 	{"log/logtest", []string{"internal/log/logtest"}, []string{"log", "ground"}, false,
 		"a conformance suite knows the interface only, or it would favour one implementation"},
@@ -224,6 +226,7 @@ var dependencies = []dependency{
 	{"github.com/klauspost/compress", []string{
 		"internal/log/batch", "internal/kwire", "internal/kafka", "internal/awsapi", "internal/delivery", "internal/client", "internal/cli",
 		"internal/demo"}, true, "bytes are packed and unpacked where a format says so, and nowhere else"},
+	{"github.com/pierrec/lz4", []string{"internal/log/batch"}, true, "LZ4 is a codec of record batches"},
 	{"github.com/segmentio/asm", []string{"internal/awsapi", "internal/kinesis", "internal/ids"}, true, "base64 of records only"},
 	{"google.golang.org/protobuf", []string{"internal/kpl"}, true, "its wire format is read where a format is protocol buffers"},
 	{"gopkg.in/yaml.v3", []string{"internal/config"}, true, "the configuration file is the only YAML"},
