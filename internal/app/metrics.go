@@ -69,6 +69,8 @@ func startMetrics(_ context.Context, s *Server) error {
 		{"log_syncs_total", "Syncs of the write-ahead log.", func(t disk.Stats) int64 { return t.WALSyncs }},
 		{"log_segment_syncs_total", "Syncs of segments.", func(t disk.Stats) int64 { return t.SegmentSyncs }},
 		{"log_checkpoints_total", "Checkpoints.", func(t disk.Stats) int64 { return t.Checkpoints }},
+		{"log_compactions_total", "Passes of compaction over partitions.", func(t disk.Stats) int64 { return t.Compactions }},
+		{"log_compacted_records_total", "Records that compaction removed.", func(t disk.Stats) int64 { return t.Compacted }},
 		{"log_damage_total", "Damaged places met.", func(t disk.Stats) int64 { return t.Damage }},
 	} {
 		m.Counter(c.name, c.help, func() float64 { return float64(c.read(s.log.Stats())) })

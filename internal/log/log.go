@@ -83,6 +83,31 @@ type Config struct {
 	// that key refuses the entry. Control batches, which hold nothing of a client's,
 	// are not encrypted.
 	KeyID uint32
+	// Compaction says whether only the last record of every key is kept.
+	Compaction Compaction
+}
+
+// Compaction is when and how a partition is compacted: of every key the last record
+// stays, at its offset, and a reader passes over the offsets of the others. A record
+// without a value (a tombstone) goes too, once it has told its time; so do the
+// records of aborted transactions, those without a key, and the markers of
+// transactions that nothing is left of. Nothing at or above the stable offset is
+// touched. The zero Compaction is none.
+type Compaction struct {
+	On bool
+	// MinDirty is how large a part of a partition's bytes must not be compacted yet
+	// for a pass to be worth it, 0 to 1.
+	MinDirty float64
+	// MinBytes and MinWait are how many such bytes there must be, or how long the
+	// first of them must be there; either is enough.
+	MinBytes int64
+	MinWait  time.Duration
+	// MinLag is how long a record is left alone after arrival. MaxLag is after how long
+	// there is a pass for it in any case; 0 is never.
+	MinLag, MaxLag time.Duration
+	// Tombstones is how long a tombstone, or a marker, stays after the first pass that
+	// meets it.
+	Tombstones time.Duration
 }
 
 // AnyEpoch as ExpectedEpoch fences nothing. It is the zero value on purpose:

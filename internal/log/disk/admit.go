@@ -49,7 +49,7 @@ func (l *Log) check(p *pending) {
 			return
 		}
 		bytes += len(e.Batch)
-		p.need += frameSize + max(len(e.Batch)+sealOverhead, configSize)
+		p.need += frameSize + max(len(e.Batch)+sealOverhead, configSize+compactionSize)
 	}
 	if bytes > l.o.MaxRequestBytes || p.need > 2*l.o.MaxRequestBytes {
 		p.refuse(log.ErrTooLarge)
@@ -75,8 +75,12 @@ func (l *Log) checkEntry(e *log.Entry) error {
 				return err
 			}
 		}
-		if e.Config.MaxAge < 0 || e.Config.MaxBytes < 0 {
+		k := e.Config.Compaction
+		if min(int64(e.Config.MaxAge), e.Config.MaxBytes, k.MinBytes, int64(k.MinWait), int64(k.MinLag), int64(k.MaxLag), int64(k.Tombstones)) < 0 {
 			return errs.New(errs.Invalid, "partition configuration is negative")
+		}
+		if !(k.MinDirty >= 0 && k.MinDirty <= 1) || !k.On && k != (log.Compaction{}) {
+			return errs.New(errs.Invalid, "partition's compaction is out of range")
 		}
 	case log.Seal, log.Trim, log.Fence, log.Delete:
 	default:
@@ -152,9 +156,7 @@ func (w *writer) entry(e *log.Entry, r *log.Result) error {
 	var payload []byte
 	switch e.Kind {
 	case log.Configure:
-		var b [configSize]byte
-		putConfig(b[:], e.Config)
-		payload = b[:]
+		payload = appendConfig(nil, e.Config)
 	case log.Seal:
 		r.Offset = p.w.end
 		if p.w.sealed {
@@ -190,9 +192,7 @@ func (w *writer) create(e *log.Entry, p *partition) error {
 	p = newPartition(e.Partition)
 	w.undos = append(w.undos, undo{p: p, created: true, prev: w.overlay[p.id]})
 	w.overlay[p.id] = p
-	var b [configSize]byte
-	putConfig(b[:], e.Config)
-	w.place(p, frame{kind: log.Create, arrival: w.now}, b[:], nil)
+	w.place(p, frame{kind: log.Create, arrival: w.now}, appendConfig(nil, e.Config), nil)
 	return nil
 }
 

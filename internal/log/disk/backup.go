@@ -64,7 +64,9 @@ func (l *Log) beginBackup() (files []backupFile, manifest []byte, err error) {
 		return nil, nil, err
 	}
 	for id, fi := range l.m.files {
-		files = append(files, backupFile{id, fi})
+		if id != l.m.making { // which the manifest does not name
+			files = append(files, backupFile{id, fi})
+		}
 	}
 	slices.SortFunc(files, func(a, b backupFile) int { return cmp.Compare(a.id, b.id) })
 	l.m.backups++

@@ -118,7 +118,7 @@ func (w *writer) capture(full bool, extra map[*partition]bool) (*capture, error)
 		if !full && p.changedLSN <= since && !p.moved && !extra[p] {
 			continue
 		}
-		cp := captured{p: p, v: p.v, hasAborted: full || p.txns.abortedLSN > since, aborted: p.txns.aborted}
+		cp := captured{p: p, v: p.v, hasAborted: full || p.moved || p.txns.abortedLSN > since, aborted: p.txns.aborted}
 		for id, pr := range p.producers {
 			switch {
 			case pr.lastArrival < expire && pr.txnFirst < 0:
@@ -285,7 +285,7 @@ func (l *Log) editOf(c *capture, full bool) *edit {
 	}
 	for i := range c.parts {
 		cp := &c.parts[i]
-		pe := partEdit{id: cp.p.id, v: cp.v, producers: cp.producers, hasAborted: cp.hasAborted, aborted: cp.aborted}
+		pe := partEdit{id: cp.p.id, v: cp.v, clean: cp.p.clean, producers: cp.producers, hasAborted: cp.hasAborted, aborted: cp.aborted}
 		cp.p.mu.RLock()
 		es := cp.p.allExtents()
 		cp.p.mu.RUnlock()
@@ -338,7 +338,7 @@ func (l *Log) freeFiles() error {
 		fi.live = 0
 		m.files[id] = fi
 	}
-	used := map[uint64]bool{}
+	used := map[uint64]bool{m.making: true}
 	count := func(p *partition) {
 		p.mu.Lock()
 		defer p.mu.Unlock()

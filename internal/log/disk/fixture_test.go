@@ -6,7 +6,9 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"thalweg/internal/clock"
 	"thalweg/internal/identity"
@@ -15,7 +17,7 @@ import (
 	"thalweg/internal/vfs"
 )
 
-var flagFixture = flag.Bool("disk.fixture", false, "write testdata/v2 anew (only before its format is released)")
+var flagFixture = flag.Bool("disk.fixture", false, "write testdata/v3 anew (only before its format is released)")
 
 // fixtureBatches is what each of three partitions of the fixture holds.
 const fixtureBatches = 40
@@ -34,7 +36,7 @@ func fixtureOptions(t *testing.T, dir string) disk.Options {
 // writeFixture makes a directory with everything a format has: segments, closed
 // ones with indexes, a pack, WAL rounds above the checkpoint, several edits, a
 // trim, a seal, a fence, a producer, an aborted transaction, batches sealed under
-// two keys, and no clean stop.
+// two keys, a compacted partition, and no clean stop.
 func writeFixture(t *testing.T, dir string) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -49,7 +51,12 @@ func writeFixture(t *testing.T, dir string) {
 	must(t, l, data(pid(2), producerBatch(1, body(pid(2), 0, 200), 9, 3, 0, 0x10)))
 	must(t, l, data(pid(2), marker(9, 3, false)))
 	must(t, l, create(pid(3), log.Config{KeyID: 1}))
+	must(t, l, create(pid(4), eager(time.Hour)))
 	for i := range fixtureBatches {
+		must(t, l, data(pid(4), kv("a="+strconv.Itoa(i), "b"+strconv.Itoa(i%3)+"=x", "c")))
+		if i == 25 {
+			compacted(t, l)
+		}
 		must(t, l, data(pid(0), rawBatch(1, body(pid(0), i, 200))))
 		must(t, l, data(pid(3), rawBatch(1, body(pid(3), i, 200))))
 		if i == 20 {
@@ -73,7 +80,7 @@ func writeFixture(t *testing.T, dir string) {
 // TestFixture opens directories of every format version as they were when that
 // format was made. A writable open brings them up to the present one.
 func TestFixture(t *testing.T) {
-	const newest = "testdata/v2"
+	const newest = "testdata/v3"
 	if *flagFixture {
 		if err := os.RemoveAll(newest); err != nil {
 			t.Fatal(err)
@@ -84,7 +91,8 @@ func TestFixture(t *testing.T) {
 		}
 	}
 	t.Run("v1", func(t *testing.T) { openFixture(t, "testdata/v1", 1) })
-	t.Run("v2", func(t *testing.T) { openFixture(t, newest, 2) })
+	t.Run("v2", func(t *testing.T) { openFixture(t, "testdata/v2", 2) })
+	t.Run("v3", func(t *testing.T) { openFixture(t, newest, 3) })
 }
 
 func openFixture(t *testing.T, stored string, version int) {
@@ -93,7 +101,7 @@ func openFixture(t *testing.T, stored string, version int) {
 		t.Fatal(err)
 	}
 	o := fixtureOptions(t, dir)
-	partitions, sealed := 2+version, int64(fixtureBatches*(version-1))
+	partitions, sealed := 2+version, int64(fixtureBatches*min(version-1, 1))
 	check := func(version int) {
 		t.Helper()
 		r, err := disk.Verify(vfs.OS{}, dir, o.Keys)
@@ -136,6 +144,12 @@ func openFixture(t *testing.T, stored string, version int) {
 			if want := uint32(1 + i/21); b.KeyID != want {
 				t.Errorf("batch %d is under key %d, want %d", i, b.KeyID, want)
 			}
+		}
+	}
+	if version > 2 {
+		got := records(t, l, pid(4))
+		if want := 5 + 3*(fixtureBatches-26); len(got) != want || got[0] != "70 b2=x" || got[want-1] != "119 c" {
+			t.Errorf("%d records of the compacted partition, want %d: %v", len(got), want, got)
 		}
 	}
 	closeLog(t, l)

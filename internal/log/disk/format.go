@@ -21,7 +21,7 @@ import (
 
 // FormatVersion is the version of the data directory that this program writes,
 // and the highest that it reads.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // headVersion stands in the header of every file: that of the headers' layout.
 const headVersion = 1
@@ -192,8 +192,8 @@ func writeFormat(fsys vfs.FS, l layout, f formatFile) error {
 }
 
 // upgrade gives the directory the present version, which takes no more than saying
-// so: version 2 added sealed frames, and an older program would take them for
-// damage.
+// so: version 2 added sealed frames, 3 compaction, and an older program would take
+// them for damage.
 func upgrade(fsys vfs.FS, l layout, f formatFile) error {
 	if f.Version == FormatVersion {
 		return nil

@@ -3,6 +3,7 @@ package disk
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math"
 	"time"
 
 	"thalweg/internal/log"
@@ -115,7 +116,7 @@ func parseFrame(b []byte, seed uint32) (f frame, payload []byte, ok bool) {
 			return f, nil, false
 		}
 	case log.Create, log.Configure:
-		if len(payload) != configSize {
+		if len(payload) != configSize && len(payload) != configSize+compactionSize {
 			return f, nil, false
 		}
 	default:
@@ -126,21 +127,43 @@ func parseFrame(b []byte, seed uint32) (f frame, payload []byte, ok bool) {
 	return f, payload, true
 }
 
-// configSize is the payload of a Create or Configure.
-const configSize = 20
+// configSize is the payload of a Create or Configure; that of one with compaction
+// has compactionSize more.
+const (
+	configSize     = 20
+	compactionSize = 48
+)
 
-func putConfig(b []byte, c log.Config) {
-	le.PutUint64(b, uint64(c.MaxAge))
-	le.PutUint64(b[8:], uint64(c.MaxBytes))
-	le.PutUint32(b[16:], c.KeyID)
+// appendConfig appends the payload that says c.
+func appendConfig(b []byte, c log.Config) []byte {
+	b = le.AppendUint64(b, uint64(c.MaxAge))
+	b = le.AppendUint64(b, uint64(c.MaxBytes))
+	b = le.AppendUint32(b, c.KeyID)
+	if !c.Compaction.On {
+		return b
+	}
+	k := c.Compaction
+	b = le.AppendUint64(b, math.Float64bits(k.MinDirty))
+	for _, v := range []int64{k.MinBytes, int64(k.MinWait), int64(k.MinLag), int64(k.MaxLag), int64(k.Tombstones)} {
+		b = le.AppendUint64(b, uint64(v))
+	}
+	return b
 }
 
 func parseConfig(b []byte) log.Config {
-	return log.Config{
+	c := log.Config{
 		MaxAge:   time.Duration(le.Uint64(b)),
 		MaxBytes: int64(le.Uint64(b[8:])),
 		KeyID:    le.Uint32(b[16:]),
 	}
+	if b = b[configSize:]; len(b) > 0 {
+		c.Compaction = log.Compaction{
+			On: true, MinDirty: math.Float64frombits(le.Uint64(b)), MinBytes: int64(le.Uint64(b[8:])),
+			MinWait: time.Duration(le.Uint64(b[16:])), MinLag: time.Duration(le.Uint64(b[24:])),
+			MaxLag: time.Duration(le.Uint64(b[32:])), Tombstones: time.Duration(le.Uint64(b[40:])),
+		}
+	}
+	return c
 }
 
 // round is the header of one round.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"thalweg/internal/clock"
+	"thalweg/internal/identity"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/log/disk"
@@ -124,4 +125,19 @@ func readAll(t testing.TB, l log.Log, p log.PartitionID, maxBytes int) []log.Bat
 		b.Release()
 	}
 	return out
+}
+
+// signed writes a producer into a batch.
+func signed(b []byte, pid int64, seq int32, attributes uint16) []byte {
+	binary.BigEndian.PutUint16(b[21:], attributes)
+	binary.BigEndian.PutUint64(b[43:], uint64(pid))
+	binary.BigEndian.PutUint16(b[51:], 0)
+	binary.BigEndian.PutUint32(b[53:], uint32(seq))
+	batch.SetCRC(b)
+	return b
+}
+
+func keystore(t testing.TB) *identity.Keystore {
+	t.Helper()
+	return identity.NewKeystore()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maintainer is the state of the work behind the writer: flushes, checkpoints,
@@ -26,6 +27,8 @@ type maintainer struct {
 	unsynced   []*segment          // in the order of their first write
 	closedIx   []uint64            // segments whose index is to be written
 	newFiles   bool                // entries of seg/ are not durable
+	making     uint64              // file that compaction is writing, 0 if none
+	pieceBegan time.Time           // when compaction began its last piece
 	reclaim    atomic.Bool         // a checkpoint is worth it for the files it frees
 	sweep      sweep
 	backups    int // under way, which need every file to stay

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -24,8 +25,11 @@ const (
 	editSnapshot = 1
 	editClean    = 2
 
-	partSealed  = 1
-	partAborted = 2
+	partSealed    = 1
+	partAborted   = 2
+	partCompacted = 4
+
+	extentSparse = 4 // beside the kind
 )
 
 // edit is one step of the manifest.
@@ -44,6 +48,7 @@ type edit struct {
 type partEdit struct {
 	id         log.PartitionID
 	v          pstate
+	clean      int64 // offset up to which it is compacted
 	drop, keep int
 	extents    []extent
 	hasAborted bool
@@ -85,6 +90,9 @@ func (p *partEdit) append(b []byte) []byte {
 	if p.hasAborted {
 		flags |= partAborted
 	}
+	if p.clean > 0 || p.v.cfg.Compaction.On {
+		flags |= partCompacted
+	}
 	b = binary.AppendUvarint(b, uint64(p.v.cfg.MaxAge))
 	b = binary.AppendUvarint(b, uint64(p.v.cfg.MaxBytes))
 	b = binary.AppendUvarint(b, uint64(p.v.cfg.KeyID))
@@ -93,11 +101,19 @@ func (p *partEdit) append(b []byte) []byte {
 	b = binary.AppendVarint(b, p.v.lastArrival)
 	b = binary.AppendUvarint(b, uint64(p.v.epoch))
 	b = binary.AppendUvarint(b, flags)
+	if flags&partCompacted != 0 {
+		b = binary.AppendUvarint(b, uint64(p.clean))
+		b = appendCompaction(b, p.v.cfg.Compaction)
+	}
 	b = binary.AppendUvarint(b, uint64(p.drop))
 	b = binary.AppendUvarint(b, uint64(p.keep))
 	b = binary.AppendUvarint(b, uint64(len(p.extents)))
 	for _, e := range p.extents {
-		b = binary.AppendUvarint(b, uint64(e.kind))
+		kind := uint64(e.kind)
+		if e.sparse {
+			kind |= extentSparse
+		}
+		b = binary.AppendUvarint(b, kind)
 		b = binary.AppendUvarint(b, e.file)
 		b = binary.AppendUvarint(b, uint64(e.pos))
 		b = binary.AppendUvarint(b, uint64(e.size))
@@ -120,6 +136,26 @@ func (p *partEdit) append(b []byte) []byte {
 		b = p.producers[i].append(b)
 	}
 	return b
+}
+
+func appendCompaction(b []byte, k log.Compaction) []byte {
+	on := uint64(0)
+	if k.On {
+		on = 1
+	}
+	b = binary.AppendUvarint(b, on)
+	b = binary.AppendUvarint(b, math.Float64bits(k.MinDirty))
+	for _, v := range []int64{k.MinBytes, int64(k.MinWait), int64(k.MinLag), int64(k.MaxLag), int64(k.Tombstones)} {
+		b = binary.AppendUvarint(b, uint64(v))
+	}
+	return b
+}
+
+func (d *decoder) compaction() log.Compaction {
+	return log.Compaction{
+		On: d.u(1) == 1, MinDirty: math.Float64frombits(d.u(1<<64 - 1)), MinBytes: d.pos(), MinWait: time.Duration(d.pos()),
+		MinLag: time.Duration(d.pos()), MaxLag: time.Duration(d.pos()), Tombstones: time.Duration(d.pos()),
+	}
 }
 
 func (p *producer) append(b []byte) []byte {
@@ -203,11 +239,15 @@ func (d *decoder) part() partEdit {
 	p.v.cfg = log.Config{MaxAge: time.Duration(d.pos()), MaxBytes: d.pos(), KeyID: d.u32()}
 	p.v.start, p.v.end, p.v.lastArrival = d.pos(), d.pos(), d.s()
 	p.v.epoch = d.u32()
-	flags := d.u(partSealed | partAborted)
+	flags := d.u(partSealed | partAborted | partCompacted)
 	p.v.sealed, p.hasAborted = flags&partSealed != 0, flags&partAborted != 0
+	if flags&partCompacted != 0 {
+		p.clean, p.v.cfg.Compaction = d.pos(), d.compaction()
+	}
 	p.drop, p.keep = int(d.u(1<<31)), int(d.u(1<<31))
 	for range d.count() {
-		e := extent{kind: d.u32(), file: d.u(1<<64 - 1), pos: d.pos(), size: d.pos(), base: d.pos()}
+		kind := d.u32()
+		e := extent{kind: kind &^ extentSparse, sparse: kind&extentSparse != 0, file: d.u(1<<64 - 1), pos: d.pos(), size: d.pos(), base: d.pos()}
 		e.end = e.base + d.pos()
 		e.first = d.s()
 		e.last, e.bytes = e.first+d.pos(), d.pos()

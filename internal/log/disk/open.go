@@ -52,6 +52,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		l.group = lifecycle.NewGroup(context.WithoutCancel(ctx))
 		l.group.Go("log writer", l.writeLoop)
 		l.group.Go("log maintenance", l.maintainLoop)
+		l.group.Go("log compaction", l.compactLoop)
 	}
 	return l, nil
 }
@@ -208,6 +209,7 @@ func (l *Log) loadParts(ld *loaded) error {
 		p.v = pe.v
 		p.extents = pe.extents
 		p.persisted = slices.Clone(pe.extents)
+		p.clean = pe.clean
 		p.flushed = pe.v.end
 		p.txns.aborted = pe.aborted
 		for i := range pe.producers {

@@ -42,7 +42,7 @@ func TestFormatIsChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(strings.Replace(text, `"version":2`, `"version":3`, 1))
+	write(strings.Replace(text, `"version":3`, `"version":4`, 1))
 	_, err := tryOpen(fsys, nil)
 	var e *errs.Error
 	if !errors.As(err, &e) || e.Kind != errs.Unsupported || e.Hint == "" {

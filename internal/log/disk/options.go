@@ -4,7 +4,7 @@
 // Appends are queued; one goroutine writes everything queued as one round to the
 // write-ahead log, syncs once, shows it to readers and acknowledges it. A second
 // goroutine moves batches from there to segments and packs, names them in the
-// manifest, and frees WAL files. The formats are drawn in docs/formats.
+// manifest, and frees WAL files; a third compacts segments. The formats are drawn in docs/formats.
 //
 // The invariant: what a reader is shown, and what is acknowledged, is what
 // recovery will find. State that readers see changes in one place only
@@ -72,10 +72,18 @@ type Options struct {
 	// RetentionBytes bounds what one sweep drops by age; twice what was appended
 	// since the last sweep is allowed in any case. 256 MiB.
 	RetentionBytes int64
+	// CompactEvery is how often partitions are looked at for compaction. 15 s.
+	CompactEvery time.Duration
+	// CompactBytes that are not compacted yet are enough for a pass, whatever a
+	// partition's MinBytes. 16 MiB.
+	CompactBytes int64
+	// CompactMemory bounds the keys that a pass knows: 24 bytes each, and a fifth of
+	// room. A partition with more takes several passes. 16 MiB.
+	CompactMemory int64
 	// ProducerExpiry is how long an idle producer's sequence is kept. 24 h.
 	ProducerExpiry time.Duration
 	// Manual runs no goroutine: Append does its round before it returns, and
-	// maintenance happens in [Log.Step]. For simulations.
+	// maintenance happens in [Log.Step] and [Log.Compact]. For simulations.
 	Manual bool
 	// ReadOnly changes nothing in the directory and refuses appends.
 	ReadOnly bool
@@ -98,6 +106,17 @@ type Events struct {
 	Full       func(bool)
 	Checkpoint func(CheckpointInfo)
 	Retention  func(partition log.PartitionID, start int64)
+	Compacted  func(CompactionInfo)
+}
+
+// CompactionInfo describes one finished pass of compaction.
+type CompactionInfo struct {
+	Partition log.PartitionID
+	UpTo      int64 // offset up to which the partition is now compacted
+	Records   int64 // that were removed
+	// Read and Written are bytes of segments.
+	Read, Written int64
+	Took          time.Duration
 }
 
 // CheckpointInfo describes one finished checkpoint.
@@ -137,6 +156,9 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.MaxRequestBytes, 64<<20)
 	orDefault(&o.RetentionEvery, 30*time.Second)
 	orDefault(&o.RetentionBytes, 256<<20)
+	orDefault(&o.CompactEvery, 15*time.Second)
+	orDefault(&o.CompactBytes, 16<<20)
+	orDefault(&o.CompactMemory, 16<<20)
 	orDefault(&o.ProducerExpiry, 24*time.Hour)
 	if o.Entropy == nil {
 		o.Entropy = rand.Reader

@@ -56,9 +56,12 @@ type ref struct {
 func (r *ref) end() int64   { return r.base + int64(r.count) }
 func (r *ref) bytes() int64 { return int64(r.size) - frameSize }
 
-// extent is a run of a partition's frames in a segment or pack.
+// extent is a run of a partition's frames in a segment or pack. It ends with its
+// last frame; in a sparse one, which compaction made, offsets may be missing before
+// any frame.
 type extent struct {
 	kind        uint32
+	sparse      bool
 	file        uint64
 	pos, size   int64
 	base, end   int64
@@ -89,6 +92,8 @@ type partition struct {
 	persisted []extent
 	moved     bool // extents were copied elsewhere since
 	seg       *segment
+	clean     int64 // offset up to which it is compacted
+	left      bool  // compaction has met what it cannot read, and leaves it alone
 
 	mu sync.RWMutex
 	// v is what readers see. Written by the writer, under mu.
@@ -103,9 +108,10 @@ type partition struct {
 	// in place; open, if size > 0, follows it and grows.
 	extents []extent
 	open    extent
-	flushed int64 // offset
-	dirty   int64 // frame bytes from flushed on
-	queued  bool  // for a flush
+	passes  uint64 // of compaction, that changed extents
+	flushed int64  // offset
+	dirty   int64  // frame bytes from flushed on
+	queued  bool   // for a flush
 	txns    txns
 	damage  []damage
 	index   *index // of segment indexed while it is written, else nil

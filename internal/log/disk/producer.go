@@ -210,10 +210,10 @@ func (t *txns) firstOpen() (int64, bool) {
 	return t.open[0].first, true
 }
 
-// overlapping returns the aborted transactions that touch [from, to).
-func (t *txns) overlapping(from, to int64) []log.AbortedTxn {
+// overlapping returns the transactions that touch [from, to).
+func overlapping(aborted []log.AbortedTxn, from, to int64) []log.AbortedTxn {
 	var out []log.AbortedTxn
-	for _, a := range t.aborted {
+	for _, a := range aborted {
 		if a.LastOffset >= from && a.FirstOffset < to {
 			out = append(out, a)
 		}

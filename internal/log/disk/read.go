@@ -47,6 +47,7 @@ func (l *Log) read(id log.PartitionID, offset int64, maxBytes int, isolation log
 	p.mu.RLock()
 	out := log.Batches{Start: p.v.start, End: p.v.end, Stable: p.stable()}
 	pl, err := l.planRead(p, offset, &out, isolation)
+	aborted, passes := p.txns.aborted, p.passes
 	p.mu.RUnlock()
 	if err != nil || pl == nil {
 		return out, err
@@ -63,6 +64,10 @@ func (l *Log) read(id log.PartitionID, offset int64, maxBytes int, isolation log
 			break
 		}
 		p.mu.RLock()
+		if p.passes != passes { // what is there now goes with other aborted transactions
+			p.mu.RUnlock()
+			break
+		}
 		pl, err = l.planRead(p, offset, &out, isolation)
 		p.mu.RUnlock()
 	}
@@ -75,9 +80,7 @@ func (l *Log) read(id log.PartitionID, offset int64, maxBytes int, isolation log
 	}
 	if isolation == log.Committed && len(out.List) > 0 {
 		last := &out.List[len(out.List)-1]
-		p.mu.RLock()
-		out.Aborted = p.txns.overlapping(out.List[0].Base, last.Base+int64(last.Count))
-		p.mu.RUnlock()
+		out.Aborted = overlapping(aborted, out.List[0].Base, last.Base+int64(last.Count))
 	}
 	return out, nil
 }

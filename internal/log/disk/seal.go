@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"thalweg/internal/errs"
 	"thalweg/internal/log/batch"
@@ -42,11 +43,11 @@ var errUnopened = errors.New("sealed frame does not open")
 type sealer struct {
 	keys Keys
 
-	// Of the writer. A nonce is the salt, random for each opening, and the count of
-	// batches sealed since: no two are the same, whatever becomes of the frame, in
-	// no copy of the directory.
+	// A nonce is the salt, random for each opening, and the count of batches sealed
+	// since: no two are the same, whatever becomes of the frame, in no copy of the
+	// directory.
 	salt  [sealSalt]byte
-	count uint64
+	count atomic.Uint64
 
 	mu      sync.RWMutex
 	ciphers map[uint32]cipher.AEAD // guarded by mu
@@ -89,14 +90,12 @@ func (s *sealer) cipher(key uint32) (cipher.AEAD, error) {
 	return c, nil
 }
 
-// seal puts a batch, sealed, into the frame b, whose header is in place. Only the
-// writer calls it.
+// seal puts a batch, sealed, into the frame b, whose header is in place.
 func (s *sealer) seal(b, payload []byte, c cipher.AEAD) {
 	nonce := b[len(b)-sealNonce:]
 	copy(nonce, s.salt[:])
 	le.PutUint32(nonce[sealSalt:], 0)
-	le.PutUint64(nonce[sealSalt+4:], s.count)
-	s.count++
+	le.PutUint64(nonce[sealSalt+4:], s.count.Add(1)-1)
 	copy(b[frameSize:sealFrom], payload)
 	batch.ClearCRC(b[frameSize:])
 	c.Seal(b[sealFrom:sealFrom], nonce, payload[batch.HeaderSize:], b[sealBound:sealFrom])

@@ -9,6 +9,7 @@ type counters struct {
 	checkpoints, checkpointNanos    atomic.Int64
 	retained                        atomic.Int64
 	damage                          atomic.Int64
+	compactions, compacted          atomic.Int64
 }
 
 // Stats describes a log for metrics. Counters count from the open.
@@ -29,6 +30,8 @@ type Stats struct {
 	Partitions, OpenFiles int
 	// Trims by retention, and damage come upon since the open.
 	Retained, Damage int64
+	// Compactions are passes over partitions, Compacted the records they removed.
+	Compactions, Compacted int64
 }
 
 // Stats returns the state for metrics.
@@ -46,5 +49,6 @@ func (l *Log) Stats() Stats {
 		SinceCheckpoint: l.sinceCheckpoint.Load(), DiskBytes: l.diskUsed(), DiskWAL: l.wals.bytes.Load(),
 		DiskSegments: l.m.segBytes.Load(), TailBytes: tailBytes, Partitions: n, OpenFiles: l.files.opened(),
 		Retained: c.retained.Load(), Damage: c.damage.Load(),
+		Compactions: c.compactions.Load(), Compacted: c.compacted.Load(),
 	}
 }
