@@ -66,14 +66,17 @@ var layers = []layer{
 	{"domain", []string{"internal/streams"}, domainMay("internal/catalog"), false, domainReason},
 	{"domain", []string{"internal/queues"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
 	{"domain", []string{"internal/brokers"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
-	{"domain", []string{"internal/delivery"}, domainMay("internal/delivery", "internal/catalog", "internal/streams", "internal/brokers"),
+	{"domain", []string{"internal/delivery"}, domainMay(deliveryMay...),
 		false, domainReason},
-	{"domain", []string{"internal/delivery/dest"}, domainMay("internal/delivery", "internal/catalog", "internal/streams", "internal/brokers"),
+	{"domain", []string{"internal/delivery/dest", "internal/delivery/process/lambda"}, domainMay(deliveryMay...),
 		true, domainReason},
 	{"domain", []string{"internal/sql"}, domainMay("internal/sql"), false, domainReason},
 	{"domain", []string{"internal/sql/connect"}, domainMay("internal/sql", "internal/streams", "internal/brokers", "internal/delivery"),
 		false, domainReason},
 	{"domain", []string{"internal/jobs"}, domainMay("internal/sql", "internal/catalog"), true, domainReason},
+
+	{"egress", []string{"internal/egress"}, []string{"ground"}, true,
+		"where the server may connect to is decided in one place, for all that connects"},
 
 	{"log", []string{"internal/log", "internal/log/batch"}, []string{"ground"}, false,
 		"the log's interface is what everything stands on; it can depend on no implementation"},
@@ -103,6 +106,11 @@ const (
 		"so that each part can be read, tested and replaced alone"
 	storageReason = "a storage implementation knows its interface, vfs and ground, so that another can take its place"
 )
+
+// deliveryMay is what delivery imports of the domain and beside it.
+var deliveryMay = []string{
+	"internal/delivery", "internal/catalog", "internal/streams", "internal/brokers", "internal/kpl", "internal/sigv4", "internal/egress",
+}
 
 // domainMay returns what every domain package may import, and more.
 func domainMay(more ...string) []string {
@@ -185,7 +193,7 @@ func checkImports(files []*File, report func(*File, int, string)) {
 // "" if it may.
 func (l *layer) refuses(dir, path string) string {
 	if path == "net/http" && !l.netHTTP {
-		return l.name + " imports net/http: nothing below awsapi speaks HTTP, except objstore/s3, delivery/dest and jobs"
+		return l.name + " imports net/http: nothing below awsapi speaks HTTP, except objstore/s3, delivery/dest, delivery/process/lambda and jobs"
 	}
 	target, ours := strings.CutPrefix(path, Module+"/")
 	if path == Module {
