@@ -27,6 +27,7 @@ package prefix
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,10 +38,11 @@ import (
 	"thalweg/internal/errs"
 )
 
-// The keys of dynamic partitioning are known under these namespaces.
+// Partition keys are known by where they came from and their name, as two sources may
+// use one name: query:NAME, lambda:NAME.
 const (
-	FromQuery  = "partitionKeyFromQuery"
-	FromLambda = "partitionKeyFromLambda"
+	FromQuery  = "query:"
+	FromLambda = "lambda:"
 )
 
 // maxPrefix is how long an evaluated prefix may be, in characters.
@@ -62,7 +64,7 @@ type Values struct {
 	Time time.Time
 	// Seed decides the random strings; the same seed gives the same.
 	Seed string
-	// Keys are the partition keys, each under NAMESPACE:KEY.
+	// Keys are the partition keys, each under query:NAME or lambda:NAME.
 	Keys map[string]string
 }
 
@@ -130,8 +132,8 @@ func (n *Names) check(c Config) error {
 	return nil
 }
 
-// Keys are the partition keys that Prefix uses, each as NAMESPACE:KEY; a key that it
-// uses twice stands there twice.
+// Keys are the partition keys that Prefix uses, each as query:NAME or lambda:NAME; one
+// that it uses twice stands there twice.
 func (n *Names) Keys() []string { return slices.Clone(n.keys) }
 
 // Key is the name of an object of data. It fails when a partition key is missing or
@@ -188,7 +190,7 @@ func zone(name string) (*time.Location, error) {
 // A part of a template.
 type part struct {
 	kind kind
-	text string // of a literal, or NAMESPACE:KEY
+	text string // of a literal, or the key
 	time pattern
 }
 
@@ -245,9 +247,11 @@ func expressionOf(namespace, value string, zone *time.Location) (part, error) {
 		case "error-output-type":
 			return part{kind: errorType}, nil
 		}
-		return part{}, fmt.Errorf("the firehose namespace has error-output-type and random-string only")
-	case FromQuery, FromLambda:
-		return part{kind: key, text: namespace + ":" + value}, nil
+		return part{}, errors.New("the firehose namespace has error-output-type and random-string only")
+	case "partitionKeyFromQuery":
+		return part{kind: key, text: FromQuery + value}, nil
+	case "partitionKeyFromLambda":
+		return part{kind: key, text: FromLambda + value}, nil
 	}
-	return part{}, fmt.Errorf("the namespaces are timestamp, firehose, %s and %s", FromQuery, FromLambda)
+	return part{}, errors.New("the namespaces are timestamp, firehose, partitionKeyFromQuery and partitionKeyFromLambda")
 }

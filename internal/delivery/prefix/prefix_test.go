@@ -18,7 +18,7 @@ var (
 const suffix = "game-3-2026-07-13-14-05-06-3f0c2f9e-0000-5000-8000-000000000000.gz"
 
 func TestNames(t *testing.T) {
-	keys := map[string]string{FromQuery + ":team": "red", FromLambda + ":team": "blue", FromQuery + ":empty": ""}
+	keys := map[string]string{FromQuery + "team": "red", FromLambda + "team": "blue", FromQuery + "empty": ""}
 	for _, c := range []struct {
 		name         string
 		config       Config
@@ -44,9 +44,9 @@ func TestNames(t *testing.T) {
 			ErrorOutputPrefix: "e/!{firehose:error-output-type}/!{timestamp:yyyy}/"},
 			"q=red/l=blue/y=2026/" + suffix, "e/processing-failed/2026/" + suffix},
 		{"an empty key", Config{Dynamic: true, Prefix: "!{partitionKeyFromQuery:empty}/", ErrorOutputPrefix: "!{firehose:error-output-type}"},
-			"!partition key partitionKeyFromQuery:empty is missing or empty", "processing-failed" + suffix},
+			"!partition key query:empty is missing or empty", "processing-failed" + suffix},
 		{"a missing key", Config{Dynamic: true, Prefix: "!{partitionKeyFromQuery:none}/", ErrorOutputPrefix: "!{firehose:error-output-type}"},
-			"!partition key partitionKeyFromQuery:none is missing or empty", "processing-failed" + suffix},
+			"!partition key query:none is missing or empty", "processing-failed" + suffix},
 		{"a long one", Config{Prefix: "!{timestamp:yyyy}" + strings.Repeat("x", 509), ErrorOutputPrefix: "!{firehose:error-output-type}"},
 			"!the evaluated prefix has 513 characters, more than 512", "processing-failed" + suffix},
 	} {
@@ -113,7 +113,7 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(n.Keys(), " "); got != "partitionKeyFromQuery:a partitionKeyFromLambda:b" {
+	if got := strings.Join(n.Keys(), " "); got != "query:a lambda:b" {
 		t.Error(got)
 	}
 }
