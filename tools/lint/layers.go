@@ -109,7 +109,7 @@ const (
 
 // deliveryMay is what delivery imports of the domain and beside it.
 var deliveryMay = []string{
-	"internal/delivery", "internal/catalog", "internal/streams", "internal/brokers", "internal/kpl", "internal/sigv4", "internal/egress",
+	"internal/delivery", "internal/delivery/dest", "internal/catalog", "internal/streams", "internal/brokers", "internal/kpl", "internal/sigv4", "internal/egress",
 }
 
 // domainMay returns what every domain package may import, and more.
