@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -57,6 +59,25 @@ func (w *wholeBody) Do(r *http.Request) (*http.Response, error) {
 	own := r.Clone(r.Context())
 	own.Body = io.NopCloser(bytes.NewReader(data))
 	return w.client.Do(own)
+}
+
+// Lost tells a lost answer, one that never began (status 0) or broke off, from an
+// answered error.
+func Lost(err error) bool {
+	var answer *awshttp.ResponseError
+	return err != nil && !(errors.As(err, &answer) && answer.HTTPStatusCode() >= 300)
+}
+
+// OffsetOf is the offset in a sequence number: the 16 hexadecimal digits above the
+// last 20, which hold it and one (docs/formats/sequence-numbers.md).
+func OffsetOf(seq string) (int64, error) {
+	n, ok := new(big.Int).SetString(seq, 10)
+	if !ok {
+		return 0, fmt.Errorf("%q is no sequence number", seq)
+	}
+	index := n.Rsh(n, 20*4)
+	index.And(index, new(big.Int).SetUint64(1<<64-1))
+	return index.Int64() - 1, nil
 }
 
 // NoRetry makes a client report the first failure.

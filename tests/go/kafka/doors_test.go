@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"math/big"
 	"testing"
 	"time"
 
@@ -19,17 +18,13 @@ import (
 	"thalweg/tests/sdk"
 )
 
-// offsetOf is the offset in a sequence number: the 16 hexadecimal digits above the
-// last 20, which hold it and one (docs/formats/sequence-numbers.md).
 func offsetOf(t *testing.T, seq string) int64 {
 	t.Helper()
-	n, ok := new(big.Int).SetString(seq, 10)
-	if !ok {
-		t.Fatalf("%q is no sequence number", seq)
+	offset, err := sdk.OffsetOf(seq)
+	if err != nil {
+		t.Fatal(err)
 	}
-	index := n.Rsh(n, 20*4)
-	index.And(index, new(big.Int).SetUint64(1<<64-1))
-	return index.Int64() - 1
+	return offset
 }
 
 // TestOneStreamTwoDoors: a stream made and put to through Kinesis is a topic, a

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
@@ -250,11 +249,9 @@ func (p *sdkPutter) put(ctx context.Context, keys []string, data [][]byte) ([]le
 	return places, nil
 }
 
-// sdkError tells an answered error from a lost answer: one that never began
-// (status 0) or broke off.
+// sdkError marks a lost answer as unanswered.
 func sdkError(err error) error {
-	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) && answer.HTTPStatusCode() >= 300 {
+	if !sdk.Lost(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errUnanswered, err)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
@@ -59,8 +58,7 @@ var errUnanswered = errors.New("unanswered")
 
 // answer tells an answered error from a lost answer.
 func answer(err error) error {
-	var answered *awshttp.ResponseError
-	if err == nil || errors.As(err, &answered) && answered.HTTPStatusCode() >= 300 {
+	if !sdk.Lost(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errUnanswered, err)
