@@ -2,9 +2,10 @@
 # The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js
 # (JavaScript SDK), tests/java (Apache Kafka's client, Kinesis Producer and
 # Client Libraries, Flink), tests/kafka/clients (kcat, Apache Kafka's tools) and
-# tests/go (aws-sdk-go-v2, through kill -9) against the real binary, bin/thalweg
-# or $THALWEG_BIN; and tests/kafkalog, the log on a real Apache Kafka. Versions are
-# pinned; each install is tried three times, then this fails: nothing is skipped.
+# tests/go (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against
+# the real binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log on a
+# real Apache Kafka. Versions are pinned; each install is tried three times, then
+# this fails: nothing is skipped.
 # Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -79,9 +80,11 @@ echo "Java clients:"
 (cd tests/java && mvn -B -q -o --fail-at-end test) || code=1
 echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
+echo "Kafka transactions, $KILLS times kill -9:"
+go run ./tools/testsum -- -count=1 -timeout 10m ./tests/go/killkafka -kills="$KILLS" -events=60000 | tee "$results/killkafka" || code=1
 echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
 echo "The log on Apache Kafka:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kafkalog" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/kcat" "$results/kafkalog" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/killkafka" "$results/kcat" "$results/kafkalog" || code=1
 exit $code

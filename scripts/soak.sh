@@ -24,5 +24,6 @@ go run ./tools/testsum \
   -- -count=1 -timeout 180m ./tests/crash/... -crash.points="$POINTS" -crash.seed="$SEED" -crash.flips="$FLIPS" \
   -- -count=1 -timeout 30m ./tests/go/blackbox -events="$EVENTS" \
   -- -count=1 -timeout 30m ./tests/go/killnine -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -unanswered="$UNANSWERED" -seed="$SEED" \
+  -- -count=1 -timeout 30m ./tests/go/killkafka -events="$EVENTS" -kills="$KILLS" -batch=200 -seed="$SEED" \
   -- -count=1 -timeout 30m ./tests/go/reshard -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -reshards=60 -seed="$SEED" \
   -- -count=1 -timeout 10m ./tests/go/strace ./tests/go/badinput
