@@ -12,13 +12,13 @@ var (
 	ruleAWSKMSKeyARNForSSE                                   = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `arn:.*:kms:[a-zA-Z0-9\-]+:\d{12}:key/[a-zA-Z_0-9+=,.@\-_/]+`}}
 	ruleAmazonOpenSearchServerlessBufferingIntervalInSeconds = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(900))}
 	ruleAmazonOpenSearchServerlessBufferingSizeInMBs         = validate.Number{Min: opt.Of(int64(1)), Max: opt.Of(int64(100))}
-	ruleAmazonOpenSearchServerlessCollectionEndpoint         = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https:.*`}}
+	ruleAmazonOpenSearchServerlessCollectionEndpoint         = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https?:.*`}}
 	ruleAmazonOpenSearchServerlessIndexName                  = validate.String{Size: validate.Size{Min: 1, Max: 80}, Pattern: &validate.Pattern{Text: `.*`}}
 	ruleAmazonOpenSearchServerlessRetryDurationInSeconds     = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(7200))}
 	ruleAmazonOpenSearchServerlessS3BackupMode               = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"FailedDocumentsOnly", "AllDocuments"}}
 	ruleAmazonopensearchserviceBufferingIntervalInSeconds    = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(900))}
 	ruleAmazonopensearchserviceBufferingSizeInMBs            = validate.Number{Min: opt.Of(int64(1)), Max: opt.Of(int64(100))}
-	ruleAmazonopensearchserviceClusterEndpoint               = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https:.*`}}
+	ruleAmazonopensearchserviceClusterEndpoint               = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https?:.*`}}
 	ruleAmazonopensearchserviceDomainARN                     = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `arn:.*:es:[a-zA-Z0-9\-]+:\d{12}:domain/[a-z][-0-9a-z]{2,27}`}}
 	ruleAmazonopensearchserviceIndexName                     = validate.String{Size: validate.Size{Min: 1, Max: 80}, Pattern: &validate.Pattern{Text: `.*`}}
 	ruleAmazonopensearchserviceIndexRotationPeriod           = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"NoRotation", "OneHour", "OneDay", "OneWeek", "OneMonth"}}
@@ -27,7 +27,7 @@ var (
 	ruleAmazonopensearchserviceTypeName                      = validate.String{Size: validate.Size{Min: 0, Max: 100}, Pattern: &validate.Pattern{Text: `.*`}}
 	ruleBlockSizeBytes                                       = validate.Number{Min: opt.Of(int64(67108864))}
 	ruleBucketARN                                            = validate.String{Size: validate.Size{Min: 1, Max: 2048}, Pattern: &validate.Pattern{Text: `arn:.*:s3:::[\w\.\-]{1,255}`}}
-	ruleClusterJDBCURL                                       = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `jdbc:(redshift|postgresql)://((?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`, Expr: `jdbc:(redshift|postgresql)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`}}
+	ruleClusterJDBCURL                                       = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `jdbc:(redshift|postgresql)://[A-Za-z0-9.\-]+:\d{1,5}/[a-zA-Z0-9_$-]+`}}
 	ruleCompressionFormat                                    = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"UNCOMPRESSED", "GZIP", "ZIP", "Snappy", "HADOOP_SNAPPY"}}
 	ruleConnectivity                                         = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"PUBLIC", "PRIVATE"}}
 	ruleContentEncoding                                      = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"NONE", "GZIP"}}
@@ -50,7 +50,7 @@ var (
 	ruleDestinationId                                        = validate.String{Size: validate.Size{Min: 1, Max: 100}, Pattern: &validate.Pattern{Text: `[a-zA-Z0-9-]+`}}
 	ruleElasticsearchBufferingIntervalInSeconds              = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(900))}
 	ruleElasticsearchBufferingSizeInMBs                      = validate.Number{Min: opt.Of(int64(1)), Max: opt.Of(int64(100))}
-	ruleElasticsearchClusterEndpoint                         = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https:.*`}}
+	ruleElasticsearchClusterEndpoint                         = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `https?:.*`}}
 	ruleElasticsearchDomainARN                               = validate.String{Size: validate.Size{Min: 1, Max: 512}, Pattern: &validate.Pattern{Text: `arn:.*:es:[a-zA-Z0-9\-]+:\d{12}:domain/[a-z][-0-9a-z]{2,27}`}}
 	ruleElasticsearchIndexName                               = validate.String{Size: validate.Size{Min: 1, Max: 80}, Pattern: &validate.Pattern{Text: `.*`}}
 	ruleElasticsearchIndexRotationPeriod                     = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"NoRotation", "OneHour", "OneDay", "OneWeek", "OneMonth"}}
@@ -73,7 +73,7 @@ var (
 	ruleHttpEndpointName                                     = validate.String{Size: validate.Size{Min: 1, Max: 256}, Pattern: &validate.Pattern{Text: `^(?!\s*$).+`, Expr: `.+`, Not: `\s*`}}
 	ruleHttpEndpointRetryDurationInSeconds                   = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(7200))}
 	ruleHttpEndpointS3BackupMode                             = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"FailedDataOnly", "AllData"}}
-	ruleHttpEndpointUrl                                      = validate.String{Size: validate.Size{Min: 1, Max: 1000}, Pattern: &validate.Pattern{Text: `https://.*`}, Sensitive: true}
+	ruleHttpEndpointUrl                                      = validate.String{Size: validate.Size{Min: 1, Max: 1000}, Pattern: &validate.Pattern{Text: `https?://.*`}, Sensitive: true}
 	ruleIcebergS3BackupMode                                  = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"FailedDataOnly", "AllData"}}
 	ruleIntervalInSeconds                                    = validate.Number{Min: opt.Of(int64(0)), Max: opt.Of(int64(900))}
 	ruleKeyType                                              = validate.String{Size: validate.Size{Min: 0, Max: validate.Unbounded}, Enum: []string{"AWS_OWNED_CMK", "CUSTOMER_MANAGED_CMK"}}
