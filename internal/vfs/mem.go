@@ -301,6 +301,17 @@ func (m *Mem) ReadDir(name string) ([]string, error) {
 	return slices.Sorted(maps.Keys(n.entries)), nil
 }
 
+// ScanDir implements [FS].
+func (m *Mem) ScanDir(name string, yield func(base string) bool) error {
+	names, err := m.ReadDir(name)
+	for _, base := range names {
+		if !yield(base) {
+			break
+		}
+	}
+	return err
+}
+
 // Stat implements [FS].
 func (m *Mem) Stat(name string) (Info, error) {
 	if err := m.before(Op{Kind: OpStat, Name: clean(name)}); err != nil {

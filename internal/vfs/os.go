@@ -53,6 +53,32 @@ func (OS) ReadDir(name string) ([]string, error) {
 	return names, nil
 }
 
+// scanned is how many names ScanDir reads at a time.
+const scanned = 256
+
+// ScanDir implements [FS].
+func (OS) ScanDir(name string, yield func(base string) bool) error {
+	d, err := os.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return osError(err)
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(scanned)
+		for _, base := range names {
+			if !yield(base) {
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return osError(err)
+		}
+	}
+}
+
 // Stat implements [FS].
 func (OS) Stat(name string) (Info, error) {
 	fi, err := os.Stat(name)

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,6 +91,13 @@ func (s *script) step() {
 	case 6:
 		names, err := s.fsys.ReadDir(name)
 		s.say("readdir "+rel, err, names)
+		var scanned []string
+		err = s.fsys.ScanDir(name, func(base string) bool {
+			scanned = append(scanned, base)
+			return true
+		})
+		slices.Sort(scanned)
+		s.say("scandir "+rel, err, scanned)
 	case 7:
 		info, err := s.fsys.Stat(name)
 		s.say("stat "+rel, err, info.Size, info.Dir)

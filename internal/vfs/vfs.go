@@ -40,6 +40,10 @@ type FS interface {
 	MkdirAll(name string, perm fs.FileMode) error
 	// ReadDir returns the sorted base names in a directory.
 	ReadDir(name string) ([]string, error)
+	// ScanDir calls yield with the base names in a directory, in any order and a
+	// few at a time, until it returns false: for directories of any size. What is
+	// made or removed meanwhile may be seen or not.
+	ScanDir(name string, yield func(base string) bool) error
 	// Stat describes a file or directory.
 	Stat(name string) (Info, error)
 	// SyncDir makes the entries of a directory durable.
