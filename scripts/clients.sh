@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js
-# (JavaScript SDK), tests/java (Apache Kafka's client, Kinesis Producer and
+# (JavaScript SDK, KafkaJS), tests/sarama, tests/java (Apache Kafka's client, Kinesis Producer and
 # Client Libraries, Flink), tests/kafka/clients (kcat, Apache Kafka's tools) and
 # tests/go (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against
 # the real binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log on a
@@ -62,6 +62,7 @@ if ! cmp -s tests/java/flink/requirements.txt "$flink/installed.txt"; then
   cp tests/java/flink/requirements.txt "$flink/installed.txt"
 fi
 (cd tests/js && try npm ci --silent --no-audit --no-fund)
+(cd tests/sarama && try go mod download)
 rm -rf tests/java/*/target/surefire-reports
 (cd tests/java && try mvn -B -q test -DskipTests)
 tools=tests/kafka/clients/target/$(sha256sum tests/kafka/clients/pom.xml | cut -c1-16)
@@ -73,18 +74,20 @@ try mvn -B -q -f tests/kafka/broker/pom.xml dependency:copy-dependencies -Doutpu
 code=0
 echo "boto3 and AWS CLI:"
 (cd tests/py && .venv/bin/pytest -q -p no:cacheprovider --junitxml="$results/py.xml") || code=1
-echo "JavaScript SDK, HTTP/2:"
+echo "JavaScript SDK, HTTP/2, and KafkaJS:"
 (cd tests/js && node --test --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=junit --test-reporter-destination="$results/js.xml") || code=1
 echo "Java clients:"
 (cd tests/java && mvn -B -q -o --fail-at-end test) || code=1
 echo "Go SDK, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/killnine -kills="$KILLS" | tee "$results/go" || code=1
+echo "Sarama:"
+(cd tests/sarama && go run thalweg/tools/testsum -- -count=1 .) | tee "$results/sarama" || code=1
 echo "Kafka transactions, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/go/killkafka -kills="$KILLS" -events=60000 | tee "$results/killkafka" || code=1
 echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
 echo "The log on Apache Kafka:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kafkalog" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/killkafka" "$results/kcat" "$results/kafkalog" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/sarama" "$results/killkafka" "$results/kcat" "$results/kafkalog" || code=1
 exit $code

@@ -30,7 +30,7 @@ function readyAddress(path) {
 }
 
 /**
- * Resolves to {endpoint, stop()}; stop rejects if the server does not leave with exit code 0.
+ * Resolves to {endpoint, kafka, stop()}; stop rejects if the server does not leave with exit code 0.
  * With flags it is always a server of its own.
  */
 export async function start(...flags) {
@@ -58,7 +58,7 @@ export async function start(...flags) {
     const ready = readyAddress(readyFile);
     if (ready?.http) {
       const endpoint = ready.http.includes("://") ? ready.http : `http://${ready.http}`;
-      return { endpoint, stop };
+      return { endpoint, kafka: ready.kafka, stop };
     }
     if (server.exitCode !== null) break;
     await pause(5);

@@ -241,6 +241,7 @@ var dependencies = []dependency{
 	{"golang.org/x/sys", []string{"internal/vfs", "internal/cli"}, true, "system calls on files belong to vfs"},
 	{"golang.org/x/term", []string{"internal/cli", "internal/client", "internal/demo"}, false, "only the command line has a terminal"},
 	{"golang.org/x/net", []string{"internal/app", "internal/http1", "internal/listen"}, true, "the listener is app's"},
+	{"github.com/IBM/sarama", nil, true, testOnly},
 	{"github.com/aws/aws-msk-iam-sasl-signer-go", nil, true, testOnly},
 	{"github.com/cockroachdb/datadriven", nil, true, testOnly},
 	{"github.com/fxamacker/cbor", nil, true, testOnly},
