@@ -44,9 +44,9 @@ func (s *Server) removeStream(ctx context.Context, res *catalog.Resource) error 
 	if res.Stream.Topic == nil {
 		return s.streams.DeleteWithConsumers(ctx, res.Scope, res.Name)
 	}
-	if s.cluster != nil && res.Scope == s.clusterScope() {
-		if t := s.cluster.Topic(res.Name); t != nil {
-			if err := s.cluster.DeleteTopic(ctx, t); err != nil {
+	if c := s.clusters.OfTopic(res); c != nil {
+		if t := c.Topic(res.Name); t != nil {
+			if err := c.DeleteTopic(ctx, t); err != nil {
 				return err
 			}
 			return nil

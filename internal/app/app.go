@@ -19,12 +19,11 @@ import (
 
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
-	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/clusters"
 	"thalweg/internal/config"
 	"thalweg/internal/identity"
-	"thalweg/internal/kafka"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/listen"
@@ -72,8 +71,8 @@ type Server struct {
 	plain    *listen.Server         // nil when off
 	secure   *listen.Server         // nil when off
 	auth     *identity.Authority
-	kafka    *kafka.Door                      // nil when off
-	cluster  *brokers.Cluster                 // nil when Kafka is off
+	host     *kafkaHost
+	clusters *clusters.Service
 	open     atomic.Pointer[[]*listen.Server] // the two that are on, once both are; requests come before
 
 	stops   []part // started parts, in order

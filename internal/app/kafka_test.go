@@ -14,7 +14,7 @@ import (
 func TestProducerIDsFenceNobody(t *testing.T) {
 	c := testConfig(t)
 	s := mustStart(t, c)
-	others := []log.PartitionID{{}, keysPartition(), tablesPartition(), s.cluster.SecurityPartition(), queuesPartition()}
+	others := []log.PartitionID{{}, keysPartition(), tablesPartition(), {Index: 3}, queuesPartition()}
 	epochs := func() (out []uint32) {
 		for _, p := range others {
 			info, err := s.log.Info(p)

@@ -15,7 +15,6 @@ import (
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
 	"thalweg/internal/awsapi/model/firehose"
-	kafkamodel "thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/awsapi/model/kafkaconnect"
 	"thalweg/internal/awsapi/model/kinesisanalyticsv2"
 	"thalweg/internal/awsapi/model/kinesisvideo"
@@ -34,6 +33,7 @@ import (
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/meta"
+	"thalweg/internal/msk"
 	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
@@ -66,6 +66,7 @@ func serverParts() []part {
 		{"streams", startStreams, nil},
 		{"queues", startQueues, nil},
 		{"tables", startTables, nil},
+		{"clusters", newClusters, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
@@ -233,7 +234,7 @@ func startDoors(_ context.Context, s *Server) error {
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),
 		firehose.NewService(firehose.Unimplemented{}),
-		kafkamodel.NewService(kafkamodel.Unimplemented{}),
+		msk.New(s.clusters).Service(),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
 		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),
 		kinesisvideo.NewService(kinesisvideo.Unimplemented{}),
@@ -275,10 +276,7 @@ func startCerts(_ context.Context, s *Server) error {
 	if s.cfg.ListenTLS.IsOff() && !slices.ContainsFunc(s.cfg.ListenKafka, config.KafkaListener.TLS) {
 		return nil
 	}
-	names := s.cfg.AdvertisedHosts()
-	for i, h := range names {
-		names[i] = hostOnly(h)
-	}
+	names := s.advertisedNames()
 	c := &certificates{done: make(chan struct{})}
 	s.certs = c
 	s.group.Go("certificates", func(context.Context) error {
@@ -314,6 +312,15 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		return nil, c.err
 	}
 	return c.certs.Certificate(hello)
+}
+
+// advertisedNames are the host names by which clients may know the server.
+func (s *Server) advertisedNames() []string {
+	names := s.cfg.AdvertisedHosts()
+	for i, h := range names {
+		names[i] = hostOnly(h)
+	}
+	return names
 }
 
 func hostOnly(hostport string) string {

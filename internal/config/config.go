@@ -36,6 +36,7 @@ type Config struct {
 
 	ListenKafka  []KafkaListener // Kafka's protocol; none is off
 	KafkaBrokers int             // brokers that a cluster shows, each on a port of its own
+	KafkaPorts   PortRange       // of the clusters that are made; any that are free when not set
 	KafkaReauth  Duration        // after which a Kafka client must prove again who it is
 	KafkaCA      string          // PEM file of authorities that vouch for Kafka clients' certificates; "" asks for none
 

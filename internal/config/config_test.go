@@ -243,7 +243,8 @@ func TestKafkaListeners(t *testing.T) {
 		{listen: "other=127.0.0.1:9092", refused: `only "default"`},
 		{listen: "HTTP://127.0.0.1:9092", refused: "no known protocol"},
 		{listen: "127.0.0.1", refused: "not HOST:PORT"},
-		{listen: "127.0.0.1:9092", advertise: "other=db.example", refused: `only "default"`},
+		{listen: "127.0.0.1:9092", advertise: "other=db.example", host: "127.0.0.1"},
+		{listen: "127.0.0.1:9092", advertise: "other=db.example:19092", refused: "write other=HOST"},
 	} {
 		flags := map[string]string{"listen-kafka": tc.listen}
 		if tc.advertise != "" {

@@ -47,7 +47,7 @@ func parseKafkaListener(s string) (KafkaListener, error) {
 	rest := s
 	if name, after, ok := strings.Cut(rest, "="); ok {
 		if name != DefaultCluster {
-			return k, fmt.Errorf("%q names the cluster %q; there is only %q yet", s, name, DefaultCluster)
+			return k, fmt.Errorf("%q names the cluster %q; those that are made have ports of --kafka-ports, only %q is given listeners here", s, name, DefaultCluster)
 		}
 		rest = after
 	}
@@ -100,8 +100,8 @@ func (brokerCount) Type() string     { return "N" }
 // checkAdvertised refuses what is not [NAME=]HOST[:PORT].
 func checkAdvertised(s string) error {
 	name, host := splitAdvertised(s)
-	if name != "" && name != DefaultCluster {
-		return fmt.Errorf("%q names the Kafka cluster %q; there is only %q yet", s, name, DefaultCluster)
+	if _, _, err := net.SplitHostPort(host); err == nil && name != "" && name != DefaultCluster {
+		return fmt.Errorf("%q gives a port to the Kafka cluster %q, whose brokers have ports of their own; write %s=HOST", s, name, name)
 	}
 	return checkHost(host)
 }
@@ -159,3 +159,33 @@ func (c *Config) KafkaAdvertised(l KafkaListener) (host string, port int) {
 	}
 	return h, 0
 }
+
+// PortRange is a Value: ports from one to another, both included. The zero
+// PortRange is any.
+type PortRange struct{ From, To int }
+
+// Set reads FROM-TO, or nothing.
+func (p *PortRange) Set(s string) error {
+	if s == "" {
+		*p = PortRange{}
+		return nil
+	}
+	from, to, ok := strings.Cut(s, "-")
+	first, err := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	if !ok || err != nil || err2 != nil || first < 1 || last > 65535 || first > last {
+		return fmt.Errorf("%q is no range of ports; write 9200-9299", s)
+	}
+	*p = PortRange{first, last}
+	return nil
+}
+
+func (p *PortRange) String() string {
+	if p.From == 0 {
+		return ""
+	}
+	return strconv.Itoa(p.From) + "-" + strconv.Itoa(p.To)
+}
+
+// Type implements Value.
+func (*PortRange) Type() string { return "FROM-TO" }

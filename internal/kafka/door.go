@@ -55,7 +55,7 @@ type Options struct {
 	// Enforce holds clients to what they may do. Else everybody may everything.
 	Enforce bool
 
-	MaxConns      int           // open connections; further ones wait unaccepted. 10,000, and a sixth of the budget at most
+	Slots         Slots         // of open connections; further ones wait unaccepted. Slots of the door's own
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
 	FirstTimeout  time.Duration // from the connection to the first request's last byte, a handshake included. 30 s
 	IdleTimeout   time.Duration // between requests. 10 min
@@ -83,16 +83,30 @@ func (o *Options) setDefaults() {
 	if o.MaxEarly == 0 {
 		o.MaxEarly = 1000
 	}
-	if o.MaxConns == 0 {
-		o.MaxConns = 10_000
+	if o.Slots == nil {
+		o.Slots = NewSlots(MaxConns, o.Budget)
 	}
 	if o.MaxFrameBytes == 0 {
 		o.MaxFrameBytes = 100 << 20
 	}
 	if all := o.Budget.Max(); all > 0 {
 		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), all/2))
-		o.MaxConns = int(min(int64(o.MaxConns), max(all/6/connBytes, 1)))
 	}
+}
+
+// MaxConns is how many connections there may be when nothing else is said.
+const MaxConns = 10_000
+
+// Slots are what open connections of one door, or of several, take one of each.
+type Slots chan struct{}
+
+// NewSlots returns slots for n connections, or as many as a sixth of the budget is
+// enough for.
+func NewSlots(n int, budget *limits.Budget) Slots {
+	if all := budget.Max(); all > 0 {
+		n = int(min(int64(n), max(all/6/connBytes, 1)))
+	}
+	return make(Slots, n)
 }
 
 // connBytes is what an open connection costs, in bytes, before it has sent
@@ -103,6 +117,9 @@ const connBytes = 24 << 10
 type Listener struct {
 	// Addrs are HOST:PORT for each broker in order.
 	Addrs []string
+	// Spare, if any, gives another port for one that is taken, as often as it is
+	// asked; false is that there is none.
+	Spare func() (port int, ok bool)
 	// Host and Port are what clients are told: Port for the first broker and the
 	// following for the others. Without a Host clients are told the address that
 	// they came to; without a Port the one that is listened on.
@@ -113,6 +130,8 @@ type Listener struct {
 	// SASL asks clients to prove who they are before anything else, by
 	// Options.Authority.
 	SASL bool
+	// Mechanisms are those by which they may; nil is all.
+	Mechanisms []string
 	// Names are what else clients may call the brokers, beside Host.
 	Names []string
 }
@@ -125,9 +144,10 @@ type Bound struct {
 	Host     string // as told to clients; "" is the address that they came to
 	Port     int32
 
-	tls   *tls.Config
-	sasl  bool
-	names []string
+	tls        *tls.Config
+	sasl       bool
+	mechanisms []string
+	names      []string
 }
 
 // Door serves the Kafka protocol. Make it with [Open].
@@ -144,7 +164,6 @@ type Door struct {
 	sockets []net.Listener
 	group   *lifecycle.Group
 	early   atomic.Int64  // connections whose clients are yet to say who they are
-	slots   chan struct{} // one element for each open connection
 	closed  chan struct{} // closed by Shutdown: nothing more is accepted
 	stop    sync.Once
 
@@ -158,7 +177,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 	o.setDefaults()
 	d := &Door{
 		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: apis(),
-		group: lifecycle.NewGroup(context.Background()), slots: make(chan struct{}, o.MaxConns),
+		group:  lifecycle.NewGroup(context.Background()),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
 		guards: topicGuards(),
 	}
@@ -181,11 +200,20 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 func (d *Door) bind(index int, l Listener) error {
 	for k, addr := range l.Addrs {
 		s, err := net.Listen("tcp", addr)
+		for err != nil && l.Spare != nil {
+			port, ok := l.Spare()
+			host, _, bad := net.SplitHostPort(addr)
+			if !ok || bad != nil {
+				break
+			}
+			s, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		}
 		if err != nil {
 			return &errs.Error{Kind: errs.Invalid, Op: "listen on " + addr, Err: err,
 				Hint: "choose another address with --listen-kafka, port 0 for a free one, or off"}
 		}
-		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host, tls: l.TLS, sasl: l.SASL, names: l.Names}
+		b := Bound{Listener: index, Broker: int32(k + 1), Addr: s.Addr().String(), Host: l.Host, tls: l.TLS, sasl: l.SASL,
+			mechanisms: l.Mechanisms, names: l.Names}
 		_, port, _ := net.SplitHostPort(b.Addr) // it has one
 		n, _ := strconv.Atoi(port)
 		if b.Port = int32(n); l.Port != 0 {
@@ -220,6 +248,16 @@ func (d *Door) Shutdown(ctx context.Context) error {
 	return errors.Join(&errs.Error{Kind: errs.Closed, Op: "shut down Kafka listeners", Err: err}, d.group.Stop(wait))
 }
 
+// Drop ends the connections to one broker, once the requests under way on them are
+// answered. Clients can come back at once.
+func (d *Door) Drop(broker int32) {
+	d.each(func(c *conn) {
+		if c.at.Broker == broker {
+			c.finish()
+		}
+	})
+}
+
 // Conns returns how many connections are open.
 func (d *Door) Conns() int {
 	d.mu.Lock()
@@ -240,7 +278,7 @@ func (d *Door) accept(s net.Listener, at Bound) error {
 	pause := time.Duration(0)
 	for {
 		select {
-		case d.slots <- struct{}{}:
+		case d.opts.Slots <- struct{}{}:
 		case <-d.closed:
 			return nil
 		}
@@ -250,7 +288,7 @@ func (d *Door) accept(s net.Listener, at Bound) error {
 			d.start(nc, at)
 			continue
 		}
-		<-d.slots
+		<-d.opts.Slots
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -271,7 +309,7 @@ func (d *Door) start(nc net.Conn, at Bound) {
 	if n := d.early.Add(1); at.strange() && n > int64(d.opts.MaxEarly) {
 		d.early.Add(-1)
 		_ = nc.Close() // nothing was said on it
-		<-d.slots
+		<-d.opts.Slots
 		return
 	}
 	c := newConn(d, nc, at)
@@ -298,7 +336,7 @@ func (d *Door) leave(c *conn) {
 	d.mu.Unlock()
 	d.budget.Release(connBytes)
 	c.known()
-	<-d.slots
+	<-d.opts.Slots
 }
 
 // brokerAddr is where clients of the listener that c came to reach a broker.

@@ -116,11 +116,20 @@ func (c *conn) mechanisms() []string {
 	switch {
 	case !c.at.sasl:
 		return []string{}
+	case c.at.mechanisms != nil:
+		return c.at.mechanisms
 	case c.at.tls == nil:
 		return []string{saslIAM, saslOAuth, scram256, scram512}
 	}
 	return []string{saslIAM, saslOAuth, saslPlain, scram256, scram512}
 }
+
+// MechanismsOfUsers and MechanismsOfKeys are what the listeners of a cluster take
+// whose clients are users of its own, or have access keys, as Amazon MSK's do.
+func MechanismsOfUsers() []string { return []string{scram256, scram512} }
+
+// MechanismsOfKeys: see MechanismsOfUsers.
+func MechanismsOfKeys() []string { return []string{saslIAM, saslOAuth} }
 
 // exchange begins a mechanism. All but SCRAM have one step.
 func (d *Door) exchange(c *conn, mechanism string) func([]byte) outcome {

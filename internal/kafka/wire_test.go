@@ -242,7 +242,7 @@ func TestSlowConnectionsEnd(t *testing.T) {
 // TestConnectionsDrawOnMemory: each open connection is drawn on the budget, no more
 // are taken than it has room for, and the next is taken when one has gone.
 func TestConnectionsDrawOnMemory(t *testing.T) {
-	s := newServer(t, 1, func(o *Options) { o.MaxConns = 2 })
+	s := newServer(t, 1, func(o *Options) { o.Slots = NewSlots(2, nil) })
 	idle := s.budget.Used()
 	req := kmsg.NewPtrApiVersionsRequest()
 	ask := func(r *raw) {

@@ -66,6 +66,7 @@ var layers = []layer{
 	{"domain", []string{"internal/streams"}, domainMay("internal/catalog"), false, domainReason},
 	{"domain", []string{"internal/queues"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
 	{"domain", []string{"internal/brokers"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
+	{"domain", []string{"internal/clusters"}, domainMay("internal/catalog", "internal/streams", "internal/brokers"), false, domainReason},
 	{"domain", []string{"internal/delivery"}, domainMay(deliveryMay...),
 		false, domainReason},
 	{"domain", []string{"internal/delivery/dest", "internal/delivery/process/lambda"}, domainMay(deliveryMay...),
