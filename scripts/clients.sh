@@ -34,6 +34,7 @@ need node nodejs npm
 need javac openjdk-17-jdk-headless
 need mvn maven
 need kcat kcat
+need psql postgresql
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
 THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
@@ -87,7 +88,9 @@ echo "Kafka transactions, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/go/killkafka -kills="$KILLS" -events=60000 | tee "$results/killkafka" || code=1
 echo "kcat and Apache Kafka's tools:"
 go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
+echo "PostgreSQL:"
+go run ./tools/testsum -- -count=1 -timeout 10m ./tests/postgres | tee "$results/postgres" || code=1
 echo "The log on Apache Kafka:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kafkalog" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/sarama" "$results/killkafka" "$results/kcat" "$results/kafkalog" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/sarama" "$results/killkafka" "$results/kcat" "$results/postgres" "$results/kafkalog" || code=1
 exit $code

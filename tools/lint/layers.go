@@ -239,6 +239,7 @@ var dependencies = []dependency{
 	{"github.com/segmentio/asm", []string{"internal/awsapi", "internal/kinesis", "internal/ids"}, true, "base64 of records only"},
 	{"google.golang.org/protobuf", []string{"internal/kpl"}, true, "its wire format is read where a format is protocol buffers"},
 	{"gopkg.in/yaml.v3", []string{"internal/config"}, true, "the configuration file is the only YAML"},
+	{"github.com/jackc/pgx", []string{"internal/delivery/dest/redshift"}, true, "PostgreSQL is one destination's"},
 	{"golang.org/x/sys", []string{"internal/vfs", "internal/cli"}, true, "system calls on files belong to vfs"},
 	{"golang.org/x/term", []string{"internal/cli", "internal/client", "internal/demo"}, false, "only the command line has a terminal"},
 	{"golang.org/x/net", []string{"internal/app", "internal/http1", "internal/listen"}, true, "the listener is app's"},
