@@ -213,3 +213,41 @@ func TestEntryErrors(t *testing.T) {
 		t.Fatalf("refused create: %v", err)
 	}
 }
+
+// TestFailedBeginOfAWALFile lets the header of the next WAL file be written and be
+// told to have found no space. Appends go on in the file before, and a power cut,
+// which may bring the other file back, must not take them.
+func TestFailedBeginOfAWALFile(t *testing.T) {
+	fsys := vfs.NewMem(1)
+	l := open(t, fsys, nil)
+	must(t, l, create(pid(1), log.Config{}))
+	must(t, l, data(pid(1), rawBatch(1, body(pid(1), 0, 200))))
+	if err := l.Step(); err != nil { // makes a spare
+		t.Fatal(err)
+	}
+	struck := false
+	fsys.Inject(func(op vfs.Op) error {
+		if struck || op.Kind != vfs.OpWrite || op.Len != 64 {
+			return nil
+		}
+		struck = true
+		return &vfs.TornWrite{Kept: op.Len, Err: vfs.ErrNoSpace}
+	})
+	acked := 1
+	for after := 0; after < 5; {
+		if struck {
+			after++
+		}
+		if _, err := log.Do(l, data(pid(1), rawBatch(1, body(pid(1), acked, 200)))); err == nil {
+			acked++
+		} else if !errors.Is(err, log.ErrNoSpace) {
+			t.Fatal(err)
+		}
+	}
+	for seed := range uint64(50) {
+		crashed := open(t, fsys.Crash(seed), nil)
+		checkBodies(t, pid(1), readAll(t, crashed, pid(1), 700), 0, acked, 200)
+		closeLog(t, crashed)
+	}
+	closeLog(t, l)
+}

@@ -118,7 +118,13 @@ func (s *walSet) begin(head walHead) (*walFile, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("begin WAL file: %w", err), s.discard(w))
+		// Its header may be there in part or whole: with it the file would end the one
+		// before, which goes on.
+		err = errors.Join(fmt.Errorf("begin WAL file: %w", err), s.discard(w))
+		if serr := s.fs.SyncDir(s.layout.wal()); serr != nil {
+			err = errors.Join(err, &syncError{serr})
+		}
+		return nil, err
 	}
 	w.pos = walHeadSize
 	if w.size < walHeadSize {
