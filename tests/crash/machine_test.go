@@ -102,7 +102,7 @@ func (m *machine) options() disk.Options {
 		SyncBytes: kib(4, 16), IndexBytes: kib(1, 4), ManifestBytes: kib(1, 4), TailBytes: kib(8, 64),
 		PackRuns: 2 + m.rng.IntN(4), OpenFiles: 3 + m.rng.IntN(6), RetentionEvery: time.Second,
 		MaxBatchBytes: 64 << 10, MaxRequestBytes: 128 << 10,
-		Entropy: entropy{m.rng}, Keys: keys{},
+		Entropy: entropy{m.rng}, Keys: keys{}, CompactMemory: int64(24 * (10 + m.rng.IntN(60))),
 	}
 }
 
@@ -207,7 +207,8 @@ func (m *machine) searchDisk() {
 		if len(r.bytes) < batch.HeaderSize+64 || m.opts.Durability == log.Written {
 			continue // too little to tell, or perhaps not there
 		}
-		if found := bytes.Contains(disk, r.bytes[batch.HeaderSize:]); found != (r.key == 0) {
+		found := bytes.Contains(disk, r.bytes[batch.HeaderSize:])
+		if found != (r.key == 0) && (found || !m.model.parts[id].compacts.ever) {
 			m.fail("partition %v: batch at %d, stored under key %d, is in the clear on disk: %v", id, r.base, r.key, found)
 		}
 		m.ops["searched for under key "+strconv.Itoa(int(r.key))]++
@@ -407,9 +408,20 @@ func (m *machine) data(n, size int) []byte {
 		for i := range value {
 			value[i] = byte(m.rng.Uint32())
 		}
-		b.Append(batch.Record{Timestamp: epoch.UnixMilli() + m.rng.Int64N(1000), Key: []byte{byte(n)}, Value: value})
+		if m.rng.IntN(8) == 0 {
+			value = nil
+		}
+		b.Append(batch.Record{Timestamp: epoch.UnixMilli() + m.rng.Int64N(1000), Key: m.key(), Value: value})
 	}
 	return b.Finish()
+}
+
+// key is one of few, or none.
+func (m *machine) key() []byte {
+	if k := m.rng.IntN(12); k > 0 {
+		return []byte{byte(k)}
+	}
+	return nil
 }
 
 // produced makes the next batch of an idempotent producer.

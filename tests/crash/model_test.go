@@ -57,6 +57,7 @@ type part struct {
 	prods       map[int64]prod
 	open        map[int64]int64  // first offsets of open transactions, by producer
 	aborted     []log.AbortedTxn // elements never change
+	compacts    compacts
 }
 
 // model is what a log holds, as far as its caller was told. It is also a
@@ -126,6 +127,7 @@ func (m *model) entry(e log.Entry, r *log.Result) error {
 		return log.ErrExists
 	case e.Kind == log.Create:
 		m.parts[id] = &part{cfg: e.Config, lastArrival: -1, prods: map[int64]prod{}, open: map[int64]int64{}}
+		m.parts[id].compacts.note(e.Config)
 		m.shared[id] = false
 		return nil
 	case p == nil:
@@ -139,6 +141,7 @@ func (m *model) entry(e log.Entry, r *log.Result) error {
 		return p.data(e.Batch, r)
 	case log.Configure:
 		p.cfg = e.Config
+		p.compacts.note(e.Config)
 	case log.Seal:
 		if !p.sealed && len(p.open) > 0 {
 			return log.ErrInTransaction
@@ -255,7 +258,7 @@ func (p *part) trim(to int64) {
 // setArrival notes the arrival of the batch at base.
 func (p *part) setArrival(base, arrival int64) {
 	for i := len(p.recs) - 1; i >= 0; i-- {
-		if p.recs[i].base == base {
+		if p.recs[i].base == base && p.recs[i].arrival != arrival {
 			recs := slices.Clone(p.recs)
 			recs[i].arrival = arrival
 			p.recs = recs
@@ -306,8 +309,8 @@ func observePart(l log.Log, id log.PartitionID) (found, error) {
 				return f, fmt.Errorf("batch at %d: %w", b.Base, err)
 			case !batch.CheckCRC(b.Bytes, h) || h.BaseOffset != b.Base || h.LastOffsetDelta+1 != b.Count:
 				return f, fmt.Errorf("batch at %d is not what it says", b.Base)
-			case b.Base > next || b.Base+int64(b.Count) <= next:
-				return f, fmt.Errorf("batch %d+%d does not hold offset %d", b.Base, b.Count, next)
+			case b.Base+int64(b.Count) <= next:
+				return f, fmt.Errorf("batch %d+%d does not reach offset %d", b.Base, b.Count, next)
 			}
 			f.recs = append(f.recs, rec{base: b.Base, arrival: b.Arrival, count: b.Count, key: b.KeyID, bytes: bytes.Clone(b.Bytes)})
 			next = b.Base + int64(b.Count)
@@ -396,6 +399,9 @@ func (p *part) matches(f found, now int64) error {
 	for len(want) > 0 && want[0].end() <= in.Start {
 		want = want[1:]
 	}
+	if p.compacts.ever {
+		return p.matchesCompacted(f, want)
+	}
 	if len(f.recs) != len(want) {
 		return fmt.Errorf("%w: %d batches from %d on, want %d", errDiffers, len(f.recs), in.Start, len(want))
 	}
@@ -454,13 +460,14 @@ func (p *part) mayStartAt(start, now int64) error {
 		return nil
 	}
 	var after int64
+	needed := p.needed()
 	for i := len(p.recs) - 1; i >= 0; i-- {
 		r := p.recs[i]
 		after += int64(len(r.bytes))
 		if r.key != 0 {
 			after += sealed
 		}
-		if r.base >= start {
+		if r.base >= start || p.compacts.ever && !needed[r.base] {
 			continue
 		}
 		old := p.cfg.MaxAge > 0 && r.arrival >= 0 && r.arrival+p.cfg.MaxAge.Milliseconds() <= now
@@ -479,10 +486,8 @@ func (m *model) adopt(all map[log.PartitionID]found) {
 	for id, f := range all {
 		p := m.own(id)
 		p.trim(f.info.Start)
-		for i := range p.recs {
-			if p.recs[i].arrival < 0 {
-				p.setArrival(p.recs[i].base, f.recs[i].arrival)
-			}
+		for _, r := range f.recs {
+			p.setArrival(r.base, r.arrival)
 		}
 		p.lastArrival = max(p.lastArrival, f.info.LastArrival)
 	}

@@ -38,6 +38,7 @@ var steps = []step{
 	{"refused", 3, (*machine).stepRefused},
 	{"maintenance", 12, (*machine).stepMaintain},
 	{"checkpoint", 3, (*machine).stepCheckpoint},
+	{"compaction", 5, (*machine).stepCompact},
 	{"clock", 6, (*machine).stepClock},
 	{"no space", 3, (*machine).stepNoSpace},
 	{"space", 6, (*machine).stepSpace},
@@ -177,7 +178,7 @@ func (m *machine) create(partitions int) {
 	if m.rng.IntN(3) == 0 {
 		cfg.MaxBytes = 4 << 10
 	}
-	cfg.KeyID = m.anyKey()
+	cfg.KeyID, cfg.Compaction = m.anyKey(), m.anyCompaction()
 	for i := range partitions {
 		id := log.PartitionID{Stream: m.nextID, Generation: 1, Index: uint32(i)}
 		req.Entries = append(req.Entries, log.Entry{Kind: log.Create, Partition: id, Config: cfg})
@@ -241,7 +242,7 @@ func (m *machine) stepConfigure() {
 	if id, ok := m.anyID(); ok {
 		cfgs := []log.Config{{}, {MaxBytes: 2 << 10}, {MaxAge: time.Minute}, {MaxBytes: 16 << 10, MaxAge: time.Hour}}
 		cfg := cfgs[m.rng.IntN(len(cfgs))]
-		cfg.KeyID = m.anyKey()
+		cfg.KeyID, cfg.Compaction = m.anyKey(), m.anyCompaction()
 		m.append(log.Request{Entries: []log.Entry{{Kind: log.Configure, Partition: id, Config: cfg}}})
 	}
 }

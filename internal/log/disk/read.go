@@ -345,6 +345,9 @@ func (r *reader) parse(e extent, buf []byte, pos, offset, limit int64) error {
 			return r.l.damagedFrame(r.p, e, pos, offset)
 		}
 		if f.base >= limit {
+			if len(r.out.List) == 0 && e.sparse && f.end() <= e.end {
+				return nil // offsets are missing up to the limit
+			}
 			break
 		}
 		more, err := r.add(&f, buf, false)

@@ -138,7 +138,8 @@ func (r *rewriting) fill() error {
 		var failed error
 		err := r.l.walkFrames(r.p.id, e, e.pos, e.base, func(f *frame, b []byte, _ int64) bool {
 			if f.end() > r.start {
-				failed = r.frame(f, b, f.end() == end)
+				// A reader gets as far as the offset that nothing is missing from.
+				failed = r.frame(f, b, f.end() == end || f.end() == r.pass.UpTo())
 			} else {
 				r.changed = true
 			}
