@@ -25,6 +25,9 @@ const (
 	UnrecognizedClient
 	// AccessDenied is a caller that may not do this.
 	AccessDenied
+	// InvalidPayload is a request that does not state in one of the forms there are
+	// whether and how its body is signed.
+	InvalidPayload
 )
 
 // JSONName returns the error's name in the JSON, CBOR and REST-JSON protocols.

@@ -12,8 +12,9 @@
 // may sign ":authority" in place of "host", as the JavaScript SDK does. A
 // signed "trailer" header is not supported: net/http does not keep its value.
 //
-// The package reads no body: callers pass the whole body. Chunked payload
-// signatures (STREAMING-AWS4-HMAC-SHA256-PAYLOAD and its kin) are refused.
+// Callers pass the whole body, or, for Amazon S3, prove the head alone
+// ([Verifier.VerifyHead]) and read the body through the [Payload] that it states,
+// which proves it piece by piece, signed chunks and trailers included.
 //
 // Algorithm: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 package sigv4

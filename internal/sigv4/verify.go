@@ -43,14 +43,23 @@ func NewVerifier(c clock.Clock, s Secrets) *Verifier {
 // For an unknown key the signature is computed all the same, with a secret that
 // nobody has. The cost is the hashing of the body plus a few microseconds.
 func (v *Verifier) Verify(r *http.Request, a *Auth, body []byte, rules *Rules) *Error {
+	var buf [2 * sha256.Size]byte
+	payload, ok := payloadHash(r, a, body, rules, buf[:0])
+	_, _, err := v.prove(r, a, payload, ok, rules)
+	return err
+}
+
+// prove is Verify for the last line of the canonical request, which sound says can
+// be one. It returns the signature, and the key that made it.
+func (v *Verifier) prove(r *http.Request, a *Auth, payload []byte, sound bool, rules *Rules) (sum [sha256.Size]byte, key signingKey, err *Error) {
 	if err := v.checkTime(a); err != nil {
-		return err
+		return sum, key, err
 	}
 	if err := coversTarget(r, a.SignedHeaders); err != nil {
-		return err
+		return sum, key, err
 	}
 	if err := a.checkScope(rules); err != nil {
-		return err
+		return sum, key, err
 	}
 	secret, version, known := v.secrets.Secret(a.AccessKeyID)
 	if !known {
@@ -61,17 +70,17 @@ func (v *Verifier) Verify(r *http.Request, a *Auth, body []byte, rules *Rules) *
 	if !cached {
 		key = deriveKey(secret, &a.Scope)
 	}
-	good := v.matches(r, a, body, rules, &key)
+	sum, good := v.matches(r, a, payload, rules, &key)
 	switch {
 	case !known:
-		return Unrecognized()
-	case !good:
-		return mismatch()
+		return sum, key, Unrecognized()
+	case !good || !sound:
+		return sum, key, mismatch()
 	}
 	if !young {
 		v.keys.put(id, key)
 	}
-	return nil
+	return sum, key, nil
 }
 
 // checkTime holds the request date against the clock.
@@ -142,25 +151,25 @@ func (a *Auth) checkScope(rules *Rules) *Error {
 
 // matches computes the signature and compares it, in constant time, with the one
 // in a.
-func (v *Verifier) matches(r *http.Request, a *Auth, body []byte, rules *Rules, key *signingKey) bool {
-	var buf [2 * sha256.Size]byte
-	payload, ok := payloadHash(r, a, body, rules, buf[:0])
-	if !ok {
-		return false
-	}
+func (v *Verifier) matches(r *http.Request, a *Auth, payload []byte, rules *Rules, key *signingKey) (sum [sha256.Size]byte, ok bool) {
 	s, _ := v.pool.Get().(*scratch)
 	if s == nil {
 		s = new(scratch)
 	}
 	defer v.pool.Put(s)
 	if !s.canonicalRequest(r, a, payload, rules.pathMode()) {
-		return false
+		return sum, false
 	}
-	sum := s.sign(a, key)
+	sum = s.sign(a, key)
+	return sum, sameHex(sum, a.Signature)
+}
+
+// sameHex compares a sum with its hexadecimal form in constant time.
+func sameHex(sum [sha256.Size]byte, text string) bool {
 	var want, got [2 * sha256.Size]byte
 	hex.Encode(want[:], sum[:])
-	n := copy(got[:], a.Signature)
-	return n == len(a.Signature) && subtle.ConstantTimeCompare(want[:], got[:]) == 1
+	n := copy(got[:], text)
+	return n == len(text) && subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
 // sign turns the canonical request in s.buf into the signature.
