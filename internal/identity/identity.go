@@ -80,22 +80,52 @@ func (u *Authority) Authenticate(r *http.Request, service string, body []byte) (
 		return awsapi.Caller{}, wireError(err, service)
 	}
 	if u.cfg.Mode == Open {
-		return u.believe(r, &a, service)
+		c, err := u.believe(r, &a)
+		return c, wireErrorOf(err, service)
 	}
 	if err := u.verifier.Verify(r, &a, body, &sigv4.Rules{Service: service}); err != nil {
 		return awsapi.Caller{}, wireError(err, service)
 	}
+	c, err := u.proven(r, &a)
+	return c, wireErrorOf(err, service)
+}
+
+// AuthenticateStream is Authenticate for requests to Amazon S3, whose bodies are
+// still to be read: through the payload, which proves them. Its errors are not yet
+// those of the service.
+func (u *Authority) AuthenticateStream(r *http.Request) (awsapi.Caller, sigv4.Payload, *sigv4.Error) {
+	a, err := sigv4.Parse(r)
+	if err != nil {
+		return awsapi.Caller{}, sigv4.Payload{}, err
+	}
+	p, ok := sigv4.ParsePayload(r, &a)
+	if !ok {
+		return awsapi.Caller{}, p, &sigv4.Error{Code: sigv4.InvalidPayload, Message: "x-amz-content-sha256 states no known form of payload"}
+	}
+	if u.cfg.Mode == Open {
+		c, err := u.believe(r, &a)
+		return c, p, err
+	}
+	if err := u.verifier.VerifyHead(r, &a, &p, &sigv4.Rules{Service: "s3", S3Path: true}); err != nil {
+		return awsapi.Caller{}, p, err
+	}
+	c, err := u.proven(r, &a)
+	return c, p, err
+}
+
+// proven returns the caller of a request whose signature is right.
+func (u *Authority) proven(r *http.Request, a *sigv4.Auth) (awsapi.Caller, *sigv4.Error) {
 	// Tokens belong to temporary credentials, which nothing here hands out.
 	key, ok := u.cfg.Keys.Get(a.AccessKeyID)
 	if !ok || key.State != Enabled || a.Token != "" {
-		return awsapi.Caller{}, wireError(sigv4.Unrecognized(), service)
+		return awsapi.Caller{}, sigv4.Unrecognized()
 	}
 	if !validRegion(a.Region) {
-		return awsapi.Caller{}, badRegion(a.Region, service)
+		return awsapi.Caller{}, badRegion(a.Region)
 	}
 	if account := hostAccount(r.Host); account != "" && account != key.Account {
-		return awsapi.Caller{}, wireError(&sigv4.Error{Code: sigv4.AccessDenied,
-			Message: "The account in the host name, " + account + ", is not the account of the credentials."}, service)
+		return awsapi.Caller{}, &sigv4.Error{Code: sigv4.AccessDenied,
+			Message: "The account in the host name, " + account + ", is not the account of the credentials."}
 	}
 	return awsapi.Caller{Account: key.Account, Region: a.Region, AccessKeyID: key.ID, PrincipalARN: key.PrincipalARN}, nil
 }
@@ -103,11 +133,11 @@ func (u *Authority) Authenticate(r *http.Request, service string, body []byte) (
 // believe takes the credentials of an open request at their word: an access key
 // of 12 digits is the account, a known key has its own, the host name may tell
 // it, and else there is the configured one.
-func (u *Authority) believe(r *http.Request, a *sigv4.Auth, service string) (awsapi.Caller, *awsapi.Error) {
+func (u *Authority) believe(r *http.Request, a *sigv4.Auth) (awsapi.Caller, *sigv4.Error) {
 	c := awsapi.Caller{Account: u.cfg.Account, Region: u.cfg.Region, AccessKeyID: a.AccessKeyID}
 	if a.Region != "" {
 		if !validRegion(a.Region) {
-			return awsapi.Caller{}, badRegion(a.Region, service)
+			return awsapi.Caller{}, badRegion(a.Region)
 		}
 		c.Region = a.Region
 	}
@@ -138,6 +168,19 @@ func (u *Authority) Authorize(c awsapi.Caller, action, resource string) *awsapi.
 	if decide(c, action, owner, says) {
 		return nil
 	}
+	return denied(c, action, resource, says)
+}
+
+// AuthorizeOwned is Authorize for a resource whose ARN does not name its owner, the
+// account that is given, and that has no policy: a bucket, or what is in one.
+func (u *Authority) AuthorizeOwned(c awsapi.Caller, action, resource, owner string) *awsapi.Error {
+	if decide(c, action, owner, policy.Silent) {
+		return nil
+	}
+	return denied(c, action, resource, policy.Silent)
+}
+
+func denied(c awsapi.Caller, action, resource string, says policy.Effect) *awsapi.Error {
 	why := " because no resource-based policy allows the " + action + " action"
 	if says == policy.Deny {
 		why = " with an explicit deny in a resource-based policy"
@@ -204,9 +247,8 @@ func validRegion(s string) bool {
 	return true
 }
 
-func badRegion(region, service string) *awsapi.Error {
-	return wireError(&sigv4.Error{Code: sigv4.InvalidSignature,
-		Message: "Credential should be scoped to a valid region, not '" + region + "'. "}, service)
+func badRegion(region string) *sigv4.Error {
+	return &sigv4.Error{Code: sigv4.InvalidSignature, Message: "Credential should be scoped to a valid region, not '" + region + "'. "}
 }
 
 // hostAccount returns the account in a host name of the form
@@ -217,6 +259,14 @@ func hostAccount(host string) string {
 		return label
 	}
 	return ""
+}
+
+// wireErrorOf is wireError for an error that may be none.
+func wireErrorOf(e *sigv4.Error, service string) *awsapi.Error {
+	if e == nil {
+		return nil
+	}
+	return wireError(e, service)
 }
 
 // wireError gives a refusal the status that AWS uses: 403 in the REST services

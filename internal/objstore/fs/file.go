@@ -194,8 +194,8 @@ func readFile(f vfs.File) (*file, error) {
 	} else {
 		end = end[int64(len(end))-want:]
 	}
-	checked := end[:len(end)-8]
-	if crc32.Checksum(checked, castagnoli) != binary.LittleEndian.Uint32(end[len(checked):]) {
+	checked, zero := end[:len(end)-8], end[len(end)-4:]
+	if binary.LittleEndian.Uint32(zero) != 0 || crc32.Checksum(checked, castagnoli) != binary.LittleEndian.Uint32(end[len(checked):]) {
 		return nil, damaged("the checksum of its end is wrong")
 	}
 	o := &file{f: f, size: size, sums: end[:sumsLen]}
