@@ -239,8 +239,9 @@ func (d *Door) oauth(token []byte) outcome {
 	return outcome{who: who}
 }
 
-// oauthQuery takes the signed query out of a client's first message. The
-// User-Agent is put into the URL after it was signed.
+// oauthQuery takes the signed query out of a client's first message. AWS's signer
+// for Java leaves out the path, which is / in what it signs; the User-Agent is put
+// into the URL after it was signed.
 func oauthQuery(message []byte, region string) (query string, ok bool) {
 	header, rest, ok := bytes.Cut(message, []byte("\x01"))
 	if !ok || string(header) != "n,," {
@@ -259,7 +260,8 @@ func oauthQuery(message []byte, region string) (query string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	if query, ok = strings.CutPrefix(string(raw), "https://kafka."+region+".amazonaws.com/?"); !ok {
+	endpoint, query, ok := strings.Cut(string(raw), "?")
+	if !ok || strings.TrimSuffix(endpoint, "/") != "https://kafka."+region+".amazonaws.com" {
 		return "", false
 	}
 	var kept []string

@@ -109,6 +109,8 @@ func TestSASL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pathless := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(raw), ".com/?", ".com?", 1)))
+	elsewhere := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(raw), ".com/?", ".com/x?", 1)))
 	tampered := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(raw), "X-Amz-Expires=900", "X-Amz-Expires=899", 1)))
 	for _, tc := range []struct {
 		name string
@@ -126,6 +128,8 @@ func TestSASL(t *testing.T) {
 		{"IAM, session token", aws.Auth{AccessKey: g.key.ID, SecretKey: g.secret, SessionToken: "t"}.AsManagedStreamingIAMMechanism(), false},
 		{"IAM, another account", aws.Auth{AccessKey: stranger.ID, SecretKey: theirs.Reveal()}.AsManagedStreamingIAMMechanism(), false},
 		{"bearer", bearer(good), true},
+		{"bearer, without the path", bearer(pathless), true},
+		{"bearer, another path", bearer(elsewhere), false},
 		{"bearer, tampered", bearer(tampered), false},
 		{"bearer, expired", bearer(token(g.key.ID, g.secret, "us-east-1", host, time.Hour, 15*time.Minute, now)), false},
 		{"bearer, too long", bearer(token(g.key.ID, g.secret, "us-east-1", host, 0, time.Hour, now)), false},

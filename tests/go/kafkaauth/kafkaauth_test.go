@@ -8,9 +8,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,10 +33,11 @@ import (
 
 const region = "eu-west-1"
 
-func start(t *testing.T) (*harness.Server, harness.Key) {
+func start(t *testing.T, flags ...string) (*harness.Server, harness.Key) {
 	t.Helper()
 	t.Setenv("AWS_REGION", region)
-	server := harness.ForTest(t, harness.Options{Args: []string{"--auth", "strict", "--region", region, "--listen-kafka", "SASL_SSL://127.0.0.1:0,127.0.0.1:0"}})
+	args := []string{"--auth", "strict", "--region", region, "--listen-kafka", "SASL_SSL://127.0.0.1:0,127.0.0.1:0"}
+	server := harness.ForTest(t, harness.Options{Args: append(args, flags...)})
 	key, err := server.CreateKey(t.Context(), "000000000000")
 	if err != nil {
 		t.Fatal(err)
@@ -81,36 +85,104 @@ func produce(t *testing.T, cl *kgo.Client, topic string) error {
 	return cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("x")}).FirstErr()
 }
 
+// token is one of AWS's signer.
+func token(t *testing.T, k harness.Key, region string) string {
+	t.Helper()
+	token, _, err := signer.GenerateAuthTokenFromCredentialsProvider(t.Context(), region,
+		credentials.NewStaticCredentialsProvider(k.AccessKey, k.SecretKey, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func signed(t *testing.T, k harness.Key, region string) sasl.Mechanism {
+	return oauth.Auth{Token: token(t, k, region)}.AsMechanism()
+}
+
+func iam(k harness.Key) sasl.Mechanism {
+	return aws.Auth{AccessKey: k.AccessKey, SecretKey: k.SecretKey}.AsManagedStreamingIAMMechanism()
+}
+
+// alter changes the character after a text into another digit.
+func alter(t *testing.T, in, after string) string {
+	t.Helper()
+	before, rest, ok := strings.Cut(in, after)
+	if !ok {
+		t.Fatalf("no %s in %s", after, in)
+	}
+	digit := "1"
+	if rest[0] == '1' {
+		digit = "2"
+	}
+	return before + after + digit + rest[1:]
+}
+
+// altered is a mechanism whose first message is changed on its way.
+type altered struct {
+	sasl.Mechanism
+	t     *testing.T
+	after string
+}
+
+func (a altered) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
+	session, message, err := a.Mechanism.Authenticate(ctx, host)
+	return session, []byte(alter(a.t, string(message), a.after)), err
+}
+
+// TestExpiry: what was signed is good for its lifetime, and not after it.
+func TestExpiry(t *testing.T) {
+	server, key := start(t, "--test-aids")
+	bearer := signed(t, key, region)
+	for name, m := range map[string]sasl.Mechanism{"AWS_MSK_IAM": iam(key), "AWS's signer": bearer} {
+		if err := produce(t, client(t, server, m), "orders"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	resp, err := http.Post(server.URL()+"/_thalweg/clock", "application/json", strings.NewReader(`{"advance":"20m"}`))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	defer resp.Body.Close()
+	for name, m := range map[string]sasl.Mechanism{"AWS_MSK_IAM": iam(key), "AWS's signer": bearer} {
+		if err := produce(t, client(t, server, m), "orders"); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+			t.Errorf("%s, expired: %v", name, err)
+		}
+	}
+}
+
 func TestKeys(t *testing.T) {
 	server, key := start(t)
 	other, err := server.CreateKey(t.Context(), "123456789012")
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed := func(k harness.Key, region string) sasl.Mechanism {
-		return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
-			token, _, err := signer.GenerateAuthTokenFromCredentialsProvider(ctx, region,
-				credentials.NewStaticCredentialsProvider(k.AccessKey, k.SecretKey, ""))
-			return oauth.Auth{Token: token}, err
-		})
-	}
-	iam := func(k harness.Key) sasl.Mechanism {
-		return aws.Auth{AccessKey: k.AccessKey, SecretKey: k.SecretKey}.AsManagedStreamingIAMMechanism()
+	tampered := func(name string) sasl.Mechanism {
+		url, err := base64.RawURLEncoding.DecodeString(token(t, key, region))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return oauth.Auth{Token: base64.RawURLEncoding.EncodeToString([]byte(alter(t, string(url), name+"=")))}.AsMechanism()
 	}
 	wrong := harness.Key{AccessKey: key.AccessKey, SecretKey: other.SecretKey}
 	for name, tc := range map[string]struct {
 		as sasl.Mechanism
 		ok bool
 	}{
-		"PLAIN":                         {plain.Auth{User: key.AccessKey, Pass: key.SecretKey}.AsMechanism(), true},
-		"PLAIN, wrong":                  {plain.Auth{User: key.AccessKey, Pass: other.SecretKey}.AsMechanism(), false},
-		"AWS_MSK_IAM":                   {iam(key), true},
-		"AWS_MSK_IAM, wrong":            {iam(wrong), false},
-		"AWS_MSK_IAM, another account":  {iam(other), false},
-		"AWS's signer":                  {signed(key, region), true},
-		"AWS's signer, wrong":           {signed(wrong, region), false},
-		"AWS's signer, another account": {signed(other, region), false},
-		"AWS's signer, another region":  {signed(key, "us-east-1"), false},
+		"PLAIN":                           {plain.Auth{User: key.AccessKey, Pass: key.SecretKey}.AsMechanism(), true},
+		"PLAIN, wrong":                    {plain.Auth{User: key.AccessKey, Pass: other.SecretKey}.AsMechanism(), false},
+		"AWS_MSK_IAM":                     {iam(key), true},
+		"AWS_MSK_IAM, wrong":              {iam(wrong), false},
+		"AWS_MSK_IAM, another account":    {iam(other), false},
+		"AWS_MSK_IAM, another signature":  {altered{iam(key), t, `"x-amz-signature":"`}, false},
+		"AWS_MSK_IAM, another time":       {altered{iam(key), t, `"x-amz-date":"2`}, false},
+		"AWS_MSK_IAM, another lifetime":   {altered{iam(key), t, `"x-amz-expires":"`}, false},
+		"AWS's signer":                    {signed(t, key, region), true},
+		"AWS's signer, wrong":             {signed(t, wrong, region), false},
+		"AWS's signer, another account":   {signed(t, other, region), false},
+		"AWS's signer, another region":    {signed(t, key, "us-east-1"), false},
+		"AWS's signer, another signature": {tampered("X-Amz-Signature"), false},
+		"AWS's signer, another lifetime":  {tampered("X-Amz-Expires"), false},
 	} {
 		switch err := produce(t, client(t, server, tc.as), "orders"); {
 		case tc.ok && err != nil:

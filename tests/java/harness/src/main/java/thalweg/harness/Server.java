@@ -1,8 +1,13 @@
 package thalweg.harness;
 
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -26,7 +31,7 @@ public final class Server implements AutoCloseable {
         this.output = output;
         this.http = member(ready, "http");
         this.https = member(ready, "https");
-        this.kafka = member(ready, "kafka");
+        this.kafka = member(ready, "advertised");
     }
 
     /** Starts a server on free ports, HTTP and TLS, and waits until it is ready. */
@@ -61,9 +66,19 @@ public final class Server implements AutoCloseable {
         return url("https", https);
     }
 
-    /** The first Kafka broker, as HOST:PORT. */
+    /** The first broker of the first Kafka listener, as HOST:PORT. */
     public String kafka() {
         return kafka;
+    }
+
+    /** The data directory. */
+    public Path data() {
+        return directory.resolve("data");
+    }
+
+    /** The file of the authority that clients must trust for TLS. */
+    public Path authority() {
+        return data().resolve("ca.pem");
     }
 
     public String host() {
@@ -72,6 +87,26 @@ public final class Server implements AutoCloseable {
 
     public int tlsPort() {
         return Integer.parseInt(https.substring(https.lastIndexOf(':') + 1));
+    }
+
+    /** An access key of a 12-digit account. */
+    public record Key(String id, String secret) {}
+
+    /** Makes an access key. */
+    public Key createKey(String account) throws IOException, InterruptedException {
+        String made = Commands.output(List.of(binary(), "keys", "create", "--account", account,
+                "--data", data().toString(), "-o", "json"));
+        return new Key(member(made, "access_key_id"), member(made, "secret_access_key"));
+    }
+
+    /** Moves the clock of a server with test aids on. */
+    public void advance(Duration by) throws IOException, InterruptedException {
+        var request = HttpRequest.newBuilder(URI.create(http() + "/_thalweg/clock"))
+                .POST(HttpRequest.BodyPublishers.ofString("{\"advance\":\"" + by.toSeconds() + "s\"}")).build();
+        int status = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).statusCode();
+        if (status != 200) {
+            throw new IllegalStateException("the clock answered " + status);
+        }
     }
 
     /** Runs a command of the binary against this server and returns what it printed. */
