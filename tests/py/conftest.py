@@ -22,7 +22,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 
 
-def _binary(directory):
+def binary(directory):
     if os.environ.get("THALWEG_BIN"):
         return os.environ["THALWEG_BIN"]
     path = directory / "thalweg"
@@ -56,7 +56,7 @@ def _await_ready(process, path, log):
 def serve(directory, *flags):
     """A server of its own with a data directory; its base URL."""
     ready, log = directory / "ready.json", directory / "log"
-    command = [_binary(directory), "serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0",
+    command = [binary(directory), "serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0",
                "--listen-kafka", "127.0.0.1:0"]
     command += ["--ready-file", str(ready), "--data", str(directory / "data"), *flags]
     with log.open("wb") as out:

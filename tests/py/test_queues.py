@@ -96,7 +96,7 @@ class Victim:
     """A server with a data directory that is killed and started again."""
 
     def __init__(self, directory):
-        self.directory, self.binary, self.starts = directory, conftest._binary(directory), 0
+        self.directory, self.binary, self.starts = directory, conftest.binary(directory), 0
         self.start()
 
     def start(self):
