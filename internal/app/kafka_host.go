@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"net"
 	"slices"
 	"strconv"
@@ -167,9 +168,12 @@ func (s *Server) kafkaListener(l config.KafkaListener, addrs []string) (kafka.Li
 	case s.certs == nil:
 		return k, noCertificate()
 	}
-	clients, err := kafkaClientCA(s.cfg.KafkaCA)
-	if err != nil {
-		return k, err
+	var clients *x509.CertPool // who comes to a cluster that was made shows no certificate
+	if l.Cluster == config.DefaultCluster {
+		var err error
+		if clients, err = kafkaClientCA(s.cfg.KafkaCA); err != nil {
+			return k, err
+		}
 	}
 	k.TLS = kafka.TLSConfig(s.certs.certificate, clients)
 	return k, nil

@@ -113,8 +113,11 @@ func (s *Service) change(ctx context.Context, of *catalog.Resource, fn func(*cat
 	})
 }
 
-// checkName refuses what would not fit an ARN.
+// checkName refuses what would not fit an ARN, and the default cluster's name.
 func checkName(name string) error {
+	if name == brokers.DefaultName {
+		return errs.New(errs.Exists, "The name default is that of the cluster that there is from the start.")
+	}
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-' && i > 0:
