@@ -10,12 +10,6 @@ import (
 	"thalweg/internal/streams"
 )
 
-// Defaults of new topics, as Apache Kafka's brokers have them.
-const (
-	DefaultPartitions  = 1
-	DefaultReplication = 1
-)
-
 // NewTopic is what a topic is made from.
 type NewTopic struct {
 	Name string
@@ -50,10 +44,10 @@ func (c *Cluster) CheckTopic(n *NewTopic) *Error {
 		}
 	}
 	if n.Partitions == -1 {
-		n.Partitions = DefaultPartitions
+		n.Partitions = int32(c.settingNumber("num.partitions"))
 	}
 	if n.Replication == -1 {
-		n.Replication = DefaultReplication
+		n.Replication = int16(c.settingNumber("default.replication.factor"))
 	}
 	switch {
 	case n.Partitions <= 0:
@@ -135,6 +129,8 @@ func (c *Cluster) DeleteTopic(ctx context.Context, t *Topic) *Error {
 		return ownedByStreams(t, "DeleteStream")
 	case t.Internal():
 		return refuse(InvalidTopic, "Cannot delete the internal topic %s.", t.Name())
+	case !c.deletesTopics():
+		return refuse(TopicDeletionDisabled, "Topic deletion is disabled.")
 	}
 	if err := c.adminError(c.streams.DeleteTopic(ctx, c.scope, t.Name())); err != nil {
 		return err

@@ -54,16 +54,17 @@ type Options struct {
 // Cluster is one cluster: a set of brokers with topics, groups and producers of
 // its own.
 type Cluster struct {
-	log     log.Log
-	catalog *catalog.Catalog
-	streams *streams.Service
-	clock   clock.Clock
-	scope   catalog.Scope
-	name    string
-	number  uint64
-	id      Identity
-	count   atomic.Int32 // of brokers
-	memory  *limits.Share
+	log      log.Log
+	catalog  *catalog.Catalog
+	streams  *streams.Service
+	clock    clock.Clock
+	scope    catalog.Scope
+	name     string
+	number   uint64
+	id       Identity
+	count    atomic.Int32 // of brokers
+	memory   *limits.Share
+	settings atomic.Pointer[settings]
 
 	unpacks   sync.Pool // *batch.Decompressor
 	producers producerIDs
@@ -90,6 +91,7 @@ func New(o Options) *Cluster {
 		memory: limits.NewShare(o.Memory), topics: map[uint64]*Topic{},
 	}
 	c.count.Store(int32(max(o.Brokers, 1)))
+	c.settings.Store(&settings{})
 	c.groups, c.transactions = newGroups(c), newTransactions(c)
 	if c.name == "" {
 		c.name, c.id = DefaultName, DefaultIdentity(o.Keys)
@@ -238,13 +240,14 @@ func (c *Cluster) topic(r *catalog.Resource) *Topic {
 	c.mu.RLock()
 	t := c.topics[r.Stream.Number]
 	c.mu.RUnlock()
-	if t != nil && t.res == r {
+	set := c.settings.Load()
+	if t != nil && t.res == r && t.settings == set {
 		return t
 	}
-	t = newTopic(r)
+	t = newTopic(r, set)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.topics[r.Stream.Number]; old == nil || old.res.Version < r.Version {
+	if old := c.topics[r.Stream.Number]; old == nil || old.res.Version <= r.Version {
 		if len(c.topics) >= maxTopics {
 			clear(c.topics)
 		}

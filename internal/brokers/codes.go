@@ -59,6 +59,7 @@ const (
 	NonEmptyGroup            Code = 68
 	GroupIDNotFound          Code = 69
 	FetchSessionNotFound     Code = 70
+	TopicDeletionDisabled    Code = 73
 	FencedLeaderEpoch        Code = 74
 	UnknownLeaderEpoch       Code = 75
 	UnsupportedCompression   Code = 76

@@ -172,15 +172,21 @@ func sortedKeys(m map[string]string) []string {
 	return out
 }
 
-// Config is the value of an entry: the topic's own, or the default.
+// Config is the value of an entry: the topic's own, or the default that the
+// brokers are set to.
 func (t *Topic) Config(name string) string {
 	if v, ok := t.configs[name]; ok {
 		return v
 	}
-	if k := configKey(name); k != nil {
-		return k.Default
+	return t.Default(name)
+}
+
+// Default is the value of an entry of a topic that says nothing of it.
+func (t *Topic) Default(name string) string {
+	if t.OwnedByStreams() {
+		return (&settings{}).topicDefault(name)
 	}
-	return ""
+	return t.settings.topicDefault(name)
 }
 
 // OwnConfig is the topic's own value of an entry.
@@ -200,11 +206,12 @@ func (t *Topic) number(name string) int64 {
 
 // applyConfigs derives what the log and the streams need of a topic's entries.
 func (c *Cluster) applyConfigs(name string, t *catalog.Topic) {
+	set := c.settings.Load()
 	value := func(key string) string {
 		if v, ok := t.Configs[key]; ok {
 			return v
 		}
-		return configKey(key).Default
+		return set.topicDefault(key)
 	}
 	number := func(key string) int64 {
 		n, err := strconv.ParseInt(value(key), 10, 64)

@@ -104,7 +104,7 @@ func (gs *Groups) Deliver(ctx context.Context) error {
 			if !a.e.dead {
 				gs.account(a.e)
 			}
-			at, idle := a.e.next(), a.e.flying == 0
+			at, idle := gs.next(a.e), a.e.flying == 0
 			a.e.mu.Unlock()
 			gs.arm(at)
 			if idle && a.e.store.due() {

@@ -13,17 +13,10 @@ import (
 	"thalweg/internal/clock"
 )
 
-// Bounds of a member's timeouts, as group.min.session.timeout.ms and
-// group.max.session.timeout.ms of Apache Kafka, and of what a commit may say.
 const (
-	MinSession = 6_000
-	MaxSession = 1_800_000
 	// MaxOffsetMetadata is offset.metadata.max.bytes.
 	MaxOffsetMetadata = 4096
-	// offsetRetention is offsets.retention.minutes: how long a group without members
-	// keeps its offsets.
-	offsetRetention = 7 * 24 * time.Hour
-	unusedRetention = time.Minute
+	unusedRetention   = time.Minute
 )
 
 // OffsetsTopic is where groups are kept, in Apache Kafka's own records.
@@ -187,7 +180,7 @@ func (gs *Groups) with(ctx context.Context, id string, make bool, fn func(e *ent
 			continue
 		}
 		fn(e, clock.Millis(gs.cluster.clock))
-		at := e.next()
+		at := gs.next(e)
 		e.mu.Unlock()
 		gs.arm(at)
 		return true, nil
@@ -219,10 +212,10 @@ func (gs *Groups) look() {
 }
 
 // next is when the group needs a look; mu is held.
-func (e *entry) next() int64 {
+func (gs *Groups) next(e *entry) int64 {
 	at := e.group.next()
 	if len(e.group.members) == 0 {
-		if end := e.expires(); at == 0 || end < at {
+		if end := gs.expires(e); at == 0 || end < at {
 			at = end
 		}
 	}
@@ -231,11 +224,11 @@ func (e *entry) next() int64 {
 
 // expires is when a group without members is forgotten; mu is held. One that never
 // came to anything is forgotten soon.
-func (e *entry) expires() int64 {
+func (gs *Groups) expires(e *entry) int64 {
 	if e.unused() {
 		return e.group.since + unusedRetention.Milliseconds()
 	}
-	return max(e.group.since, e.touched) + offsetRetention.Milliseconds()
+	return max(e.group.since, e.touched) + gs.cluster.settingNumber("offsets.retention.minutes")*time.Minute.Milliseconds()
 }
 
 // atRest tells that what is known of the group is all there is; mu is held.
@@ -263,11 +256,11 @@ func (gs *Groups) Run(ctx context.Context) error {
 			if !e.dead {
 				e.group.tick(now)
 				gs.account(e)
-				if len(e.group.members) == 0 && len(e.group.pending) == 0 && e.expires() <= now && e.atRest() {
+				if len(e.group.members) == 0 && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
 					gs.bury(e)
 				}
 			}
-			if at := e.next(); !e.dead && at > 0 {
+			if at := gs.next(e); !e.dead && at > 0 {
 				if at <= now { // it was tried just now
 					at = now + time.Second.Milliseconds()
 				}
@@ -313,7 +306,7 @@ func (gs *Groups) all() []*entry {
 // Join has a client become a member, and waits until its group's rebalance is
 // complete.
 func (gs *Groups) Join(ctx context.Context, j Join) Joined {
-	if j.Session < MinSession || j.Session > MaxSession {
+	if j.Session < gs.cluster.settingNumber("group.min.session.timeout.ms") || j.Session > gs.cluster.settingNumber("group.max.session.timeout.ms") {
 		return Joined{Err: refuse(InvalidSessionTimeout, "The session timeout is not within the range allowed by the broker."), MemberID: j.MemberID, Generation: -1}
 	}
 	if err := gs.admit(j.bytes()); err != nil {

@@ -78,7 +78,7 @@ func TestGroupsAreForgotten(t *testing.T) {
 	w.topic("game", 1)
 	w.commit("g", "game", 0, 5)
 	w.clock.AwaitTimers(1)
-	w.clock.Advance(offsetRetention - time.Hour)
+	w.clock.Advance(7*24*time.Hour - time.Hour)
 	if got := w.committed("g"); got == "" {
 		t.Fatal("forgotten too soon")
 	}

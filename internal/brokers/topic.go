@@ -8,10 +8,11 @@ import (
 
 // Topic is a topic as one version of its resource describes it.
 type Topic struct {
-	res     *catalog.Resource
-	id      TopicID
-	configs map[string]string // its own entries
-	limits  produceLimits
+	res      *catalog.Resource
+	id       TopicID
+	configs  map[string]string // its own entries
+	settings *settings         // that give the others
+	limits   produceLimits
 }
 
 // produceLimits are the configuration entries that every batch is held against.
@@ -22,8 +23,8 @@ type produceLimits struct {
 	after    int64
 }
 
-func newTopic(r *catalog.Resource) *Topic {
-	t := &Topic{res: r, id: topicID(r)}
+func newTopic(r *catalog.Resource, set *settings) *Topic {
+	t := &Topic{res: r, id: topicID(r), settings: set}
 	if r.Stream.Topic != nil {
 		t.configs = r.Stream.Topic.Configs
 	} else {

@@ -18,11 +18,6 @@ const TransactionsTopic = "__transaction_state"
 const (
 	// txnPartitions is transaction.state.log.num.partitions.
 	txnPartitions = 50
-	// maxTxnTimeout is transaction.max.timeout.ms: how long a transaction may stay
-	// open, and so hold up those who read committed records only.
-	maxTxnTimeout = 15 * time.Minute
-	// txnRetention is transactional.id.expiration.ms.
-	txnRetention = 7 * 24 * time.Hour
 	// lastEpoch is the last epoch that a producer gets; the one after it is for
 	// fencing.
 	lastEpoch = 1<<15 - 2
@@ -188,7 +183,7 @@ func (ts *Transactions) current(ctx context.Context, id string, producer int64, 
 // that its predecessor left open is aborted. producer and epoch are those that it
 // had, -1 for none.
 func (ts *Transactions) Init(ctx context.Context, id string, timeout int64, producer int64, epoch int16) (int64, int16, *Error) {
-	if timeout <= 0 || timeout > maxTxnTimeout.Milliseconds() {
+	if timeout <= 0 || timeout > ts.cluster.settingNumber("transaction.max.timeout.ms") {
 		return -1, -1, refuse(InvalidTxnTimeout, "The transaction timeout is larger than the maximum value allowed by the broker.")
 	}
 	if err := ts.cluster.groups.admit(txnBytes); err != nil {
@@ -438,7 +433,7 @@ func (ts *Transactions) tick(t *Txn, now int64) (next int64) {
 		}
 		t.fenced = old
 	}
-	at := t.updated + txnRetention.Milliseconds()
+	at := t.updated + ts.cluster.settingNumber("transactional.id.expiration.ms")
 	if at > now {
 		return at
 	}

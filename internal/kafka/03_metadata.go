@@ -36,7 +36,7 @@ func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataRes
 		}
 		return resp, nil
 	}
-	create := in.AllowAutoTopicCreation || in.Version < 4
+	create := (in.AllowAutoTopicCreation || in.Version < 4) && d.cluster.CreatesTopics()
 	named := map[string]bool{}
 	for i := range in.Topics {
 		if name := in.Topics[i].Topic; name != nil {

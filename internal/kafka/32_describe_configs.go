@@ -3,6 +3,7 @@ package kafka
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -23,6 +24,7 @@ import (
 const (
 	sourceTopic   = kmsg.ConfigSourceDynamicTopicConfig
 	sourceDefault = kmsg.ConfigSourceDefaultConfig
+	sourceBroker  = kmsg.ConfigSourceStaticBrokerConfig
 )
 
 // configEntry is an entry as clients are shown it.
@@ -30,6 +32,8 @@ type configEntry struct {
 	Name   string
 	Value  *string
 	Source kmsg.ConfigSource
+	// given is what the brokers are set to, if they are.
+	given  *string
 	key    brokers.ConfigKey
 	broker bool
 }
@@ -73,7 +77,7 @@ func (d *Door) configsOf(res *kmsg.DescribeConfigsRequestResource) ([]configEntr
 			return nil, refuse(brokers.InvalidRequest, "Unexpected broker id, expected one of 1 to "+
 				strconv.Itoa(int(d.cluster.Brokers()))+", but received "+res.ResourceName)
 		}
-		return brokerConfigs(res.ConfigNames), nil
+		return d.brokerConfigs(res.ConfigNames), nil
 	}
 	return nil, refuse(brokers.InvalidRequest, "Only topics and brokers have a configuration here.")
 }
@@ -99,8 +103,14 @@ func topicConfigs(t *brokers.Topic, names []string) []configEntry {
 		}
 		value, own := t.OwnConfig(k.Name)
 		e := configEntry{Name: k.Name, Source: sourceTopic, key: k}
+		if given := t.Default(k.Name); given != k.Default {
+			e.given = &given
+		}
 		if !own {
-			value, e.Source = k.Default, sourceDefault
+			value, e.Source = t.Config(k.Name), sourceDefault
+			if e.given != nil {
+				e.Source = sourceBroker
+			}
 		}
 		e.Value = &value
 		out = append(out, e)
@@ -110,26 +120,30 @@ func topicConfigs(t *brokers.Topic, names []string) []configEntry {
 
 // brokerConfigs are the entries of a broker: what topics take their defaults
 // from, and what it does by itself.
-func brokerConfigs(names []string) []configEntry {
-	keys := []brokers.ConfigKey{
-		{Broker: "auto.create.topics.enable", Default: "true", Type: brokers.BoolType, Doc: "Topics are made when they are first named."},
-		{Broker: "default.replication.factor", Default: strconv.Itoa(brokers.DefaultReplication), Type: brokers.IntType, Doc: "Replicas of new topics."},
-		{Broker: "num.partitions", Default: strconv.Itoa(brokers.DefaultPartitions), Type: brokers.IntType, Doc: "Partitions of new topics."},
+func (d *Door) brokerConfigs(names []string) []configEntry {
+	keys := brokers.BrokerConfigs()
+	for _, k := range brokers.TopicConfigs() {
+		k.Name = k.Broker
+		keys = append(keys, k)
 	}
-	keys = append(keys, brokers.TopicConfigs()...)
-	slices.SortFunc(keys, func(a, b brokers.ConfigKey) int {
-		if a.Broker < b.Broker {
-			return -1
+	for name := range d.cluster.Settings() {
+		if !slices.ContainsFunc(keys, func(k brokers.ConfigKey) bool { return k.Name == name }) {
+			keys = append(keys, brokers.ConfigKey{Name: name, Type: brokers.StringType, Doc: "Kept."})
 		}
-		return 1
-	})
+	}
+	slices.SortFunc(keys, func(a, b brokers.ConfigKey) int { return strings.Compare(a.Name, b.Name) })
 	var out []configEntry
 	for _, k := range keys {
-		if len(names) > 0 && !slices.Contains(names, k.Broker) {
+		if len(names) > 0 && !slices.Contains(names, k.Name) {
 			continue
 		}
-		value := k.Default
-		out = append(out, configEntry{Name: k.Broker, Value: &value, Source: sourceDefault, key: k, broker: true})
+		value, given := d.cluster.Setting(k.Name)
+		e := configEntry{Name: k.Name, Value: &value, Source: sourceDefault, key: k, broker: true}
+		if k.Broker = k.Name; given {
+			e.Source, e.given = sourceBroker, &value
+		}
+		e.key = k
+		out = append(out, e)
 	}
 	return out
 }
@@ -147,6 +161,11 @@ func (e *configEntry) wire(synonyms, doc bool) kmsg.DescribeConfigsResponseResou
 	if e.Source == sourceTopic {
 		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
 		s.Name, s.Value, s.Source = e.Name, e.Value, sourceTopic
+		out.ConfigSynonyms = append(out.ConfigSynonyms, s)
+	}
+	if e.given != nil {
+		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+		s.Name, s.Value, s.Source = e.key.Broker, e.given, sourceBroker
 		out.ConfigSynonyms = append(out.ConfigSynonyms, s)
 	}
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
