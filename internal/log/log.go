@@ -126,6 +126,10 @@ type Entry struct {
 	// ExpectedEpoch (Data, Configure, Seal, Trim, Delete) is the writer epoch the
 	// caller holds, or AnyEpoch.
 	ExpectedEpoch uint32
+	// FromZero (Data) tells that an idempotent producer of which nothing is known
+	// with its epoch must begin with sequence 0; else it may begin with any, as what
+	// was known may have expired. Apache Kafka asks by the version of the Produce.
+	FromZero bool
 	// Offset (Trim) is the new log start.
 	Offset int64
 	// Config (Create, Configure).

@@ -205,7 +205,7 @@ func (w *writer) data(e *log.Entry, p *partition, r *log.Result) error {
 	var pr *producer
 	if h.ProducerID >= 0 {
 		pr = p.producers[h.ProducerID]
-		dup, err := pr.check(h)
+		dup, err := pr.check(h, e.FromZero)
 		if err != nil {
 			return err
 		}

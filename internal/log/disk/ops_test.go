@@ -368,6 +368,30 @@ func TestManyPartitionsNeedFewFilesAndSyncs(t *testing.T) {
 	closeLog(t, l)
 }
 
+// TestProducersBeginWithZero: where it is asked for, a producer of whose epoch
+// nothing is known begins with sequence 0, and its next epoch after a marker too.
+func TestProducersBeginWithZero(t *testing.T) {
+	l := open(t, vfs.NewMem(1), nil)
+	must(t, l, create(pid(1), log.Config{}))
+	fromZero := func(b []byte) log.Request {
+		req := data(pid(1), b)
+		req.Entries[0].FromZero = true
+		return req
+	}
+	refused := func(epoch int16, sequence int32) {
+		t.Helper()
+		if _, err := log.Do(l, fromZero(producerBatch(1, nil, 7, epoch, sequence, 0x10))); !errors.Is(err, log.ErrOutOfOrderSequence) {
+			t.Fatalf("epoch %d, sequence %d: %v", epoch, sequence, err)
+		}
+	}
+	refused(0, 1)
+	must(t, l, fromZero(producerBatch(1, nil, 7, 0, 0, 0x10)))
+	must(t, l, fromZero(producerBatch(1, nil, 7, 0, 1, 0x10)))
+	must(t, l, data(pid(1), marker(7, 1, true)))
+	refused(1, 1)
+	must(t, l, fromZero(producerBatch(1, nil, 7, 1, 0, 0x10)))
+}
+
 func TestProducerStateSurvives(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
 		fsys := vfs.NewMem(1)

@@ -32,9 +32,12 @@ type producer struct {
 
 // check decides whether a batch may be appended. A duplicate returns the batch
 // that it repeats. A producer that is not known may begin with any sequence, as
-// its state may have expired. Rules: Apache Kafka, KIP-98, "Data Structures and
-// Formats / Producer Identifiers".
-func (p *producer) check(h batch.Header) (dup *seqBatch, err error) {
+// its state may have expired, unless it must begin with 0. Rules: Apache Kafka,
+// KIP-98, "Data Structures and Formats / Producer Identifiers", and KIP-890.
+func (p *producer) check(h batch.Header, fromZero bool) (dup *seqBatch, err error) {
+	if fromZero && h.BaseSequence > 0 && (p == nil || p.n == 0) {
+		return nil, log.ErrOutOfOrderSequence
+	}
 	if p == nil {
 		return nil, nil
 	}
