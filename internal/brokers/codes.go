@@ -73,8 +73,10 @@ const (
 	DuplicateResource        Code = 92
 	UnacceptableCredential   Code = 93
 	UnknownTopicID           Code = 100
+	TransactionalIDNotFound  Code = 105
 	MismatchedEndpointType   Code = 114
 	UnsupportedEndpointType  Code = 115
+	TransactionAbortable     Code = 120
 	RebootstrapRequired      Code = 129
 )
 

@@ -57,6 +57,9 @@ type Txn struct {
 	mu sync.Mutex
 	txn
 	dead bool // it has expired
+	// previous is the producer id before the present one, whose epochs ran out with
+	// the end of a transaction. -1 is none.
+	previous int64
 	// fenced is the epoch before the server itself raised it; its producer may
 	// still go on by asking for a new one (KIP-360). -1 is none.
 	fenced int16
@@ -152,7 +155,7 @@ func (ts *Transactions) enter(ctx context.Context, id string, make bool) (*Txn, 
 
 // add makes a transactional id; mu is held.
 func (ts *Transactions) add(id string) *Txn {
-	t := &Txn{id: id, store: &ts.stores[(javaHash(id)&0x7fffffff)%txnPartitions], fenced: -1, txn: txn{producer: -1, epoch: -1, started: -1}}
+	t := &Txn{id: id, store: &ts.stores[(javaHash(id)&0x7fffffff)%txnPartitions], fenced: -1, previous: -1, txn: txn{producer: -1, epoch: -1, started: -1}}
 	ts.byID[id] = t
 	ts.cluster.memory.Take(txnBytes)
 	return t
@@ -199,23 +202,32 @@ func (ts *Transactions) Init(ctx context.Context, id string, timeout int64, prod
 	}
 	next := t.txn
 	next.state, next.timeout, next.parts, next.started = txnEmpty, timeout, nil, -1
-	next.epoch++
 	var markers []log.Entry
 	if t.state == txnOngoing {
-		markers = ts.markers(t, next.epoch, false)
+		markers = ts.markers(t, t.epoch+1, false)
 	}
-	if t.producer < 0 || next.epoch > lastEpoch {
-		fresh, err := ts.cluster.NewProducerID(ctx)
-		if err != nil {
-			return -1, -1, err
-		}
-		next.producer, next.epoch = fresh, 0
+	if err := ts.raise(ctx, &next); err != nil {
+		return -1, -1, err
 	}
 	if err := ts.change(t, next, markers, false); err != nil {
 		return -1, -1, err
 	}
-	t.fenced = -1
+	t.fenced, t.previous = -1, -1
 	return t.producer, t.epoch, nil
+}
+
+// raise gives t the next epoch, or another producer id where there is none left.
+func (ts *Transactions) raise(ctx context.Context, t *txn) *Error {
+	if t.producer >= 0 && t.epoch < lastEpoch {
+		t.epoch++
+		return nil
+	}
+	fresh, err := ts.cluster.NewProducerID(ctx)
+	if err != nil {
+		return err
+	}
+	t.producer, t.epoch = fresh, 0
+	return nil
 }
 
 // AddPartitions makes partitions part of the producer's transaction, beginning one
@@ -228,8 +240,6 @@ func (ts *Transactions) AddPartitions(ctx context.Context, id string, producer i
 		switch {
 		case t == nil || p.Partition < 0 || p.Partition >= t.Partitions():
 			p.Err = refuse(UnknownTopic, "This server does not host this topic-partition.")
-		case t.OwnedByStreams():
-			p.Err = refuse(PolicyViolation, "Topic %s is a Kinesis data stream, whose shards can close at any time: no transaction can write to it.", t.Name())
 		case t.Internal():
 			p.Err = refuse(InvalidTopic, "The topic %s is internal: clients do not write to it.", t.Name())
 		}
@@ -248,11 +258,21 @@ func (ts *Transactions) AddPartitions(ctx context.Context, id string, producer i
 		return err
 	}
 	defer t.mu.Unlock()
-	list := make([]topicPartition, len(parts))
-	for i := range parts {
-		list[i] = topicPartition{parts[i].Topic, parts[i].Partition}
+	return ts.addParts(t, parts)
+}
+
+// VerifyPartitions tells whether partitions are part of the producer's open
+// transaction.
+func (ts *Transactions) VerifyPartitions(ctx context.Context, id string, producer int64, epoch int16, parts []Commit) *Error {
+	t, err := ts.current(ctx, id, producer, epoch)
+	if err != nil {
+		return err
 	}
-	return ts.addParts(t, list)
+	defer t.mu.Unlock()
+	for i := range parts {
+		parts[i].Err = t.has(parts[i].Topic, parts[i].Partition)
+	}
+	return nil
 }
 
 // AddGroup makes the offsets of a group part of the producer's transaction.
@@ -265,17 +285,21 @@ func (ts *Transactions) AddGroup(ctx context.Context, id string, producer int64,
 		return err
 	}
 	defer t.mu.Unlock()
-	return ts.addParts(t, []topicPartition{{OffsetsTopic, partitionOf(group)}})
+	return ts.addParts(t, []Commit{ofGroup(group)})
 }
 
+// ofGroup is where a group's offsets are.
+func ofGroup(group string) Commit { return Commit{Topic: OffsetsTopic, Partition: partitionOf(group)} }
+
 // addParts adds partitions durably; t's lock is held.
-func (ts *Transactions) addParts(t *Txn, list []topicPartition) *Error {
+func (ts *Transactions) addParts(t *Txn, parts []Commit) *Error {
 	next := t.txn
 	next.parts = slices.Clone(next.parts)
 	if next.state != txnOngoing {
 		next.state, next.parts, next.started = txnOngoing, nil, clock.Millis(ts.cluster.clock)
 	}
-	for _, p := range list {
+	for i := range parts {
+		p := topicPartition{parts[i].Topic, parts[i].Partition}
 		if !slices.Contains(next.parts, p) {
 			next.parts = append(next.parts, p)
 		}
@@ -284,36 +308,6 @@ func (ts *Transactions) addParts(t *Txn, list []topicPartition) *Error {
 		return nil
 	}
 	return ts.change(t, next, nil, false)
-}
-
-// End commits or aborts the producer's transaction: all of it in one durable step.
-func (ts *Transactions) End(ctx context.Context, id string, producer int64, epoch int16, commit bool) *Error {
-	t, err := ts.current(ctx, id, producer, epoch)
-	if err != nil {
-		return err
-	}
-	defer t.mu.Unlock()
-	want := txnCompleteAbort
-	if commit {
-		want = txnCompleteCommit
-	}
-	switch t.state {
-	case want: // the answer was not seen
-		return nil
-	case txnOngoing:
-		return ts.end(t, t.epoch, commit)
-	}
-	return refuse(InvalidTxnState, "The producer attempted a transactional operation in an invalid state.")
-}
-
-// end ends the open transaction; t's lock is held. Its markers bear epoch.
-func (ts *Transactions) end(t *Txn, epoch int16, commit bool) *Error {
-	next := t.txn
-	next.epoch, next.parts, next.started, next.state = epoch, nil, -1, txnCompleteAbort
-	if commit {
-		next.state = txnCompleteCommit
-	}
-	return ts.change(t, next, ts.markers(t, epoch, commit), commit)
 }
 
 // change makes next and the markers of the transaction that ends with it durable,
@@ -346,22 +340,6 @@ func (ts *Transactions) change(t *Txn, next txn, markers []log.Entry, commit boo
 	return nil
 }
 
-// markers end the open transaction of t in each of its partitions that still is.
-func (ts *Transactions) markers(t *Txn, epoch int16, commit bool) []log.Entry {
-	now := clock.Millis(ts.cluster.clock)
-	var out []log.Entry
-	for _, p := range t.parts {
-		topic := ts.cluster.Topic(p.topic)
-		if topic == nil {
-			continue // gone, with its records
-		}
-		if at, ok := topic.Partition(p.partition); ok {
-			out = append(out, log.Entry{Kind: log.Data, Partition: at, Batch: marker(t.producer, epoch, commit, now)})
-		}
-	}
-	return out
-}
-
 // Enter holds a transactional id while records of it are appended, so that the
 // transaction does not end in between. Leave ends that. The id must be known.
 func (ts *Transactions) Enter(ctx context.Context, id string) (*Txn, *Error) {
@@ -375,19 +353,37 @@ func (ts *Transactions) Enter(ctx context.Context, id string) (*Txn, *Error) {
 // Leave lets the transactional id go.
 func (t *Txn) Leave() { t.mu.Unlock() }
 
-// Check refuses a batch that is no part of the open transaction, between Enter and
-// Leave.
+// Check refuses what is no part of the open transaction, between Enter and Leave.
 func (t *Txn) Check(topic *Topic, partition int32, producer int64, epoch int16) *Error {
+	if err := t.Owned(producer, epoch); err != nil {
+		return err
+	}
+	return t.has(topic.Name(), partition)
+}
+
+// has refuses a partition that is no part of the open transaction.
+func (t *Txn) has(topic string, partition int32) *Error {
+	if t.state != txnOngoing || !slices.Contains(t.parts, topicPartition{topic, partition}) {
+		return refuse(InvalidTxnState, "Partition was not added to the transaction")
+	}
+	return nil
+}
+
+// Owned refuses a producer that is not the present one, between Enter and Leave.
+func (t *Txn) Owned(producer int64, epoch int16) *Error {
 	switch {
 	case t.producer != producer:
 		return refuse(InvalidProducerIDMapping, "The producer id is not that of the transactional id.")
 	case t.epoch != epoch:
 		return refuse(InvalidProducerEpoch, "Producer attempted to produce with an old epoch.")
-	case t.state != txnOngoing || !slices.Contains(t.parts, topicPartition{topic.Name(), partition}):
-		return refuse(InvalidTxnState, "The partition is no part of an open transaction of the producer.")
 	}
 	return nil
 }
+
+// Join makes partitions part of the transaction of a producer that owns it,
+// beginning one if none is open, between Enter and Leave (KIP-890: what is written
+// joins by itself).
+func (ts *Transactions) Join(t *Txn, parts []Commit) *Error { return ts.addParts(t, parts) }
 
 // Run aborts transactions that were open for too long, forgets ids that were not
 // used for a week, and rewrites what keeps the log from being trimmed.

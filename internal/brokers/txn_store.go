@@ -159,13 +159,18 @@ func (ts *Transactions) rewrite(p *keyedPartition) {
 }
 
 // CommitInTxn makes offsets of a group part of its producer's transaction: they
-// are durable when this returns, and show when the transaction commits.
-func (gs *Groups) CommitInTxn(ctx context.Context, x *Txn, producer int64, epoch int16, id, memberID, instance string, generation int32, list []Commit) *Error {
-	offsetsTopic := gs.cluster.Topic(OffsetsTopic)
-	if offsetsTopic == nil {
-		return refuse(CoordinatorNotAvailable, "The place of the groups is not there.")
+// are durable when this returns, and show when the transaction commits. join lets
+// the group become part of it.
+func (gs *Groups) CommitInTxn(ctx context.Context, x *Txn, producer int64, epoch int16, id, memberID, instance string, generation int32, list []Commit, join bool) *Error {
+	err := x.Owned(producer, epoch)
+	switch {
+	case err != nil:
+	case join:
+		err = gs.cluster.transactions.Join(x, []Commit{ofGroup(id)})
+	default:
+		err = x.has(OffsetsTopic, partitionOf(id))
 	}
-	if err := x.Check(offsetsTopic, partitionOf(id), producer, epoch); err != nil {
+	if err != nil {
 		return err
 	}
 	now := clock.Millis(gs.cluster.clock)

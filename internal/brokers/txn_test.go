@@ -76,7 +76,7 @@ func (x *teller) commitOffset(topic string, offset int64) {
 	}
 	defer txn.Leave()
 	list := []Commit{{Topic: topic, Committed: Committed{Offset: offset}}}
-	if err := x.w.cluster.Groups().CommitInTxn(ctx, txn, x.producer, x.epoch, "g", "", "", -1, list); err != nil || list[0].Err != nil {
+	if err := x.w.cluster.Groups().CommitInTxn(ctx, txn, x.producer, x.epoch, "g", "", "", -1, list, false); err != nil || list[0].Err != nil {
 		x.w.t.Fatal(err, list[0].Err)
 	}
 }
@@ -179,6 +179,24 @@ func TestTransactionsOutliveTheServer(t *testing.T) {
 	}
 }
 
+// settled waits until no transaction is open in partition 0.
+func (w *world) settled(topic string) {
+	w.t.Helper()
+	p, _ := w.cluster.Topic(topic).Partition(0)
+	for {
+		info, err := w.log.Info(p)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if info.Stable == info.End {
+			return
+		}
+		if w.t.Context().Err() != nil {
+			w.t.Fatal("it does not end")
+		}
+	}
+}
+
 // TestTransactionsTimeOut: one that stays open is aborted, and its producer can go
 // on by asking for its next epoch.
 func TestTransactionsTimeOut(t *testing.T) {
@@ -187,19 +205,7 @@ func TestTransactionsTimeOut(t *testing.T) {
 	x := w.teller()
 	x.write("a", "lost")
 	w.clock.Advance(time.Minute)
-	p, _ := w.cluster.Topic("a").Partition(0)
-	for {
-		info, err := w.log.Info(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Stable == info.End {
-			break
-		}
-		if t.Context().Err() != nil {
-			t.Fatal("it does not end")
-		}
-	}
+	w.settled("a")
 	if got := x.end(true); got != ProducerFenced {
 		t.Fatalf("end: code %d", got)
 	}
@@ -274,5 +280,49 @@ func TestEpochsRunOut(t *testing.T) {
 	next.write("a", "new")
 	if next.end(true) != OK || w.shown("a") != "new " {
 		t.Fatal(fmt.Sprint(w.shown("a")))
+	}
+}
+
+// TestEpochsRunOutAtAnEnd: the end of a transaction gives another id when there is
+// no epoch left, and gives it again when it is asked for again. A transaction that
+// times out with the last epoch leaves no other way on.
+func TestEpochsRunOutAtAnEnd(t *testing.T) {
+	w := newWorld(t)
+	w.topic("a", 1)
+	ts := w.cluster.Transactions()
+	use := func(epoch int16) {
+		t.Helper()
+		txn, err := ts.Enter(t.Context(), "teller")
+		if err != nil {
+			t.Fatal(err)
+		}
+		txn.epoch = epoch
+		txn.Leave()
+	}
+	first := w.teller()
+	use(lastEpoch)
+	first.epoch = lastEpoch
+	first.write("a", "last")
+	var second int64
+	for range 2 {
+		id, epoch, err := ts.EndAndRaise(t.Context(), "teller", first.producer, lastEpoch, true)
+		if err != nil || id == first.producer || epoch != 0 || second != 0 && second != id {
+			t.Fatalf("producer %d, epoch %d, %v", id, epoch, err)
+		}
+		second = id
+	}
+	if _, _, err := ts.EndAndRaise(t.Context(), "teller", first.producer, lastEpoch, false); codeOf(err) != InvalidTxnState {
+		t.Fatal(err)
+	}
+	if got := w.shown("a"); got != "last " {
+		t.Fatal(got)
+	}
+	use(lastEpoch)
+	x := &teller{w: w, producer: second, epoch: lastEpoch, sequence: map[string]int{}}
+	x.write("a", "lost")
+	w.clock.Advance(time.Minute)
+	w.settled("a")
+	if next := w.teller(); next.producer == second || next.epoch != 0 {
+		t.Fatalf("%+v", next)
 	}
 }

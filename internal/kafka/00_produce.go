@@ -18,13 +18,15 @@ import (
 // others. acks -1 and 1 are answered when the batch is durable, as --durability
 // says; 0 is not answered, and an error then ends the connection. An idempotent
 // producer's repeat is answered with the offset it got first. A transaction's
-// batches are taken while it is open and the partition is part of it.
+// batches are taken while it is open and the partition is part of it; from version
+// 12 on the partition becomes part of it by being written to (KIP-890).
 //
 // Errors: TOPIC_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 // CORRUPT_MESSAGE for a checksum, INVALID_RECORD for what is in a batch,
 // MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_REQUIRED_ACKS,
 // UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OUT_OF_ORDER_SEQUENCE_NUMBER,
-// INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE; POLICY_VIOLATION for a closed shard of a stream;
+// INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE
+// (TRANSACTION_ABORTABLE in version 11); POLICY_VIOLATION for a closed shard of a stream;
 // NOT_ENOUGH_REPLICAS, after which clients try again, when memory or disk are
 // spent, and beyond the shard's rate where AWS's limits hold; KAFKA_STORAGE_ERROR when the log is read-only.
 //
@@ -46,6 +48,7 @@ type producing struct {
 // part is one partition's share.
 type part struct {
 	topic  *brokers.Topic
+	index  int32
 	entry  log.Entry
 	result log.Result
 	err    *brokers.Error
@@ -105,7 +108,7 @@ func (p *producing) check(c *conn) (leave func()) {
 			topic, missing = nil, topicDenied()
 		}
 		for k := range t.Partitions {
-			pt := part{topic: topic, err: missing}
+			pt := part{topic: topic, index: t.Partitions[k].Index, err: missing}
 			switch {
 			case p.in.Acks < -1 || p.in.Acks > 1:
 				pt.err = refuse(brokers.InvalidRequiredAcks, "Required acks must be -1, 0 or 1.")
@@ -114,27 +117,47 @@ func (p *producing) check(c *conn) (leave func()) {
 			case missing == nil && p.header.Version < 7 && zstd(t.Partitions[k].Records):
 				pt.err = refuse(brokers.UnsupportedCompression, "Produce requests with version 0 to 6 are not allowed to use ZStandard compression")
 			case missing == nil:
-				pt.entry, pt.err = p.cluster.Entry(topic, t.Partitions[k].Index, t.Partitions[k].Records)
-				if pt.err == nil {
-					pt.err = inTransaction(txn, topic, t.Partitions[k].Index, t.Partitions[k].Records)
-				}
+				pt.entry, pt.err = p.cluster.Entry(topic, pt.index, t.Partitions[k].Records)
 			}
 			p.parts = append(p.parts, pt)
 		}
 	}
+	p.inTransaction(txn)
 	return leave
 }
 
-// inTransaction refuses a batch of a transaction that is not open, or not txn's.
-func inTransaction(txn *brokers.Txn, t *brokers.Topic, partition int32, records []byte) *brokers.Error {
-	producer, epoch, ok := brokers.InTransaction(records)
-	switch {
-	case !ok:
-		return nil
-	case txn == nil:
-		return refuse(brokers.InvalidTxnState, "The batch is part of a transaction, and the request names none.")
+// inTransaction refuses batches that are part of a transaction which is not txn's
+// open one. From version 12 on, their partitions become part of it.
+func (p *producing) inTransaction(txn *brokers.Txn) {
+	var joining []*part
+	var joins []brokers.Commit
+	for i := range p.parts {
+		pt := &p.parts[i]
+		if pt.err != nil {
+			continue
+		}
+		producer, epoch, ok := brokers.InTransaction(pt.entry.Batch)
+		switch {
+		case !ok:
+		case txn == nil:
+			pt.err = refuse(brokers.InvalidTxnState, "The batch is part of a transaction, and the request names none.")
+		case p.header.Version < 12:
+			pt.err = txn.Check(pt.topic, pt.index, producer, epoch)
+		default:
+			if pt.err = txn.Owned(producer, epoch); pt.err == nil {
+				pt.entry.FromZero = true // epochs begin with transactions
+				joining, joins = append(joining, pt), append(joins, brokers.Commit{Topic: pt.topic.Name(), Partition: pt.index})
+			}
+		}
 	}
-	return txn.Check(t, partition, producer, epoch)
+	if len(joins) == 0 {
+		return
+	}
+	if err := p.cluster.Transactions().Join(txn, joins); err != nil {
+		for _, pt := range joining {
+			pt.err = err
+		}
+	}
 }
 
 // zstd tells whether a batch says that it is compressed with Zstandard, which
@@ -216,7 +239,7 @@ func (p *producing) response() ([][]byte, error) {
 				refused = a.Err
 				out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Offset, a.Time, a.LogStart
 			}
-			out.ErrorCode, out.ErrorMessage = code(refused), message(refused)
+			out.ErrorCode, out.ErrorMessage = noPartCode(refused, p.header.Version == 11), message(refused)
 			failed = failed || refused != nil
 			t.Partitions = append(t.Partitions, out)
 		}

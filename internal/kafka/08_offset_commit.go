@@ -23,11 +23,7 @@ func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.Off
 		t := &in.Topics[i]
 		name, missing := t.Topic, (*brokers.Error)(nil)
 		if in.Version >= 10 {
-			if topic := d.cluster.TopicByID(t.TopicID); topic != nil {
-				name = topic.Name()
-			} else {
-				missing = unknownTopicID()
-			}
+			name, missing = d.nameOf(t.TopicID)
 		}
 		for _, p := range t.Partitions {
 			list = append(list, brokers.Commit{Topic: name, Partition: p.Partition, Err: missing,
@@ -55,4 +51,12 @@ func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.Off
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp, nil
+}
+
+// nameOf is the name of the topic of that id.
+func (d *Door) nameOf(id brokers.TopicID) (string, *brokers.Error) {
+	if t := d.cluster.TopicByID(id); t != nil {
+		return t.Name(), nil
+	}
+	return "", unknownTopicID()
 }

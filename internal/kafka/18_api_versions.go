@@ -12,6 +12,9 @@ import (
 // version that is newer than the server is answered in version 0 with
 // UNSUPPORTED_VERSION, so that any client can read it and ask again.
 //
+// Features are finalised for what clients decide on by them: transaction.version 2
+// is KIP-890. Those of brokers among themselves are not.
+//
 // Errors: INVALID_REQUEST for a client that names itself with other characters
 // than the protocol allows, or a cluster without a broker; REBOOTSTRAP_REQUIRED
 // for one that takes this broker for another (KIP-1242).
@@ -34,8 +37,26 @@ func (d *Door) apiVersions(r *request, in *kmsg.ApiVersionsRequest) (*kmsg.ApiVe
 		k.ApiKey, k.MinVersion, k.MaxVersion = d.apis[i].key, d.apis[i].min, d.apis[i].max
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
+	resp.FinalizedFeaturesEpoch = featuresEpoch
+	for _, f := range features() {
+		if in.Version >= 4 { // clients of version 3 take no feature that begins with 0 (KAFKA-17011)
+			resp.SupportedFeatures = append(resp.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MaxVersion: f.level})
+		}
+		resp.FinalizedFeatures = append(resp.FinalizedFeatures, kmsg.ApiVersionsResponseFinalizedFeature{Name: f.name, MinVersionLevel: f.level, MaxVersionLevel: f.level})
+	}
 	return resp, nil
 }
+
+// featuresEpoch tells clients that features have not changed: they do not.
+const featuresEpoch = 1
+
+// feature is one that is supported from level 0 and finalised at level.
+type feature struct {
+	name  string
+	level int16
+}
+
+func features() []feature { return []feature{{"transaction.version", 2}} }
 
 // softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?
 // (KIP-511).

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"cmp"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -9,39 +11,71 @@ import (
 // AddPartitionsToTxn
 //
 // Makes partitions part of the producer's transaction, durably, before it writes to
-// them: all that are named, or none. Kinesis streams cannot be, because their
-// shards can close at any time.
+// them: all that are named, or none. Producers that raise their epoch with each
+// transaction leave it out (KIP-890).
+//
+// Versions from 4 on name several transactions and can ask only whether partitions
+// are part of them. They are the brokers' own, and need CLUSTER_ACTION.
 //
 // Errors: INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED (INVALID_PRODUCER_EPOCH
 // before version 2), UNKNOWN_TOPIC_OR_PARTITION, OPERATION_NOT_ATTEMPTED,
-// POLICY_VIOLATION for a Kinesis stream, COORDINATOR_NOT_AVAILABLE.
+// COORDINATOR_NOT_AVAILABLE; TRANSACTION_ABORTABLE for what is asked for and no part
+// of the transaction.
 //
-// Status: partial: versions from 4 on, which let brokers and newer clients leave it out, are not served
+// Status: done
 func (d *Door) addPartitionsToTxn(r *request, in *kmsg.AddPartitionsToTxnRequest) (*kmsg.AddPartitionsToTxnResponse, error) {
-	var list []brokers.Commit
-	for i := range in.Topics {
-		for _, p := range in.Topics[i].Partitions {
-			list = append(list, brokers.Commit{Topic: in.Topics[i].Topic, Partition: p})
-		}
-	}
-	all := d.cluster.Transactions().AddPartitions(r.ctx(), in.TransactionalID, in.ProducerID, in.ProducerEpoch, list)
 	resp := kmsg.NewPtrAddPartitionsToTxnResponse()
-	next := 0
-	for i := range in.Topics {
-		t := kmsg.NewAddPartitionsToTxnResponseTopic()
-		t.Topic = in.Topics[i].Topic
-		for _, p := range in.Topics[i].Partitions {
-			out := kmsg.NewAddPartitionsToTxnResponseTopicPartition()
-			out.Partition, out.ErrorCode = p, code(list[next].Err)
-			if all != nil {
-				out.ErrorCode = fencedCode(all, in.Version >= 2)
-			}
-			next++
-			t.Partitions = append(t.Partitions, out)
+	ts := d.cluster.Transactions()
+	if in.Version < 4 {
+		var parts []brokers.Commit
+		for _, t := range in.Topics {
+			parts = appendParts(parts, t.Topic, t.Partitions)
 		}
-		resp.Topics = append(resp.Topics, t)
+		all := ts.AddPartitions(r.ctx(), in.TransactionalID, in.ProducerID, in.ProducerEpoch, parts)
+		for _, t := range in.Topics {
+			out := kmsg.NewAddPartitionsToTxnResponseTopic()
+			out.Topic = t.Topic
+			for range t.Partitions {
+				out.Partitions = append(out.Partitions, kmsg.AddPartitionsToTxnResponseTopicPartition{
+					Partition: parts[0].Partition, ErrorCode: fencedCode(cmp.Or(all, parts[0].Err), in.Version >= 2)})
+				parts = parts[1:]
+			}
+			resp.Topics = append(resp.Topics, out)
+		}
+		return resp, nil
+	}
+	for _, x := range in.Transactions {
+		var parts []brokers.Commit
+		for _, t := range x.Topics {
+			parts = appendParts(parts, t.Topic, t.Partitions)
+		}
+		add := ts.AddPartitions
+		if x.VerifyOnly {
+			add = ts.VerifyPartitions
+		}
+		all := add(r.ctx(), x.TransactionalID, x.ProducerID, x.ProducerEpoch, parts)
+		of := kmsg.NewAddPartitionsToTxnResponseTransaction()
+		of.TransactionalID = x.TransactionalID
+		for _, t := range x.Topics {
+			out := kmsg.NewAddPartitionsToTxnResponseTransactionTopic()
+			out.Topic = t.Topic
+			for range t.Partitions {
+				out.Partitions = append(out.Partitions, kmsg.AddPartitionsToTxnResponseTransactionTopicPartition{
+					Partition: parts[0].Partition, ErrorCode: noPartCode(cmp.Or(all, parts[0].Err), true)})
+				parts = parts[1:]
+			}
+			of.Topics = append(of.Topics, out)
+		}
+		resp.Transactions = append(resp.Transactions, of)
 	}
 	return resp, nil
+}
+
+func appendParts(parts []brokers.Commit, topic string, partitions []int32) []brokers.Commit {
+	for _, p := range partitions {
+		parts = append(parts, brokers.Commit{Topic: topic, Partition: p})
+	}
+	return parts
 }
 
 // fencedCode is the code of a refusal, for clients that know PRODUCER_FENCED or do
@@ -49,6 +83,15 @@ func (d *Door) addPartitionsToTxn(r *request, in *kmsg.AddPartitionsToTxnRequest
 func fencedCode(e *brokers.Error, known bool) int16 {
 	if e != nil && e.Code == brokers.ProducerFenced && !known {
 		return int16(brokers.InvalidProducerEpoch)
+	}
+	return code(e)
+}
+
+// noPartCode is the code of a refusal, for clients that know that a transaction
+// without the partition can only be aborted, or do not.
+func noPartCode(e *brokers.Error, known bool) int16 {
+	if known && e != nil && e.Code == brokers.InvalidTxnState {
+		return int16(brokers.TransactionAbortable)
 	}
 	return code(e)
 }

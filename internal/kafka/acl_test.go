@@ -291,9 +291,12 @@ func clientTries() map[int16][]try {
 		23: one(func() kmsg.Request {
 			return &kmsg.OffsetForLeaderEpochRequest{ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: t, Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{CurrentLeaderEpoch: -1}}}}}
 		}, brokers.TopicDenied, topic(brokers.OpDescribe)),
-		24: one(func() kmsg.Request {
-			return &kmsg.AddPartitionsToTxnRequest{TransactionalID: x, Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: t, Partitions: []int32{0}}}}
-		}, brokers.TxnDenied, txn(), topic(brokers.OpWrite)),
+		24: {
+			{func() kmsg.Request {
+				return &kmsg.AddPartitionsToTxnRequest{TransactionalID: x, Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: t, Partitions: []int32{0}}}}
+			}, []brokers.ACL{txn(), topic(brokers.OpWrite)}, brokers.TxnDenied},
+			{func() kmsg.Request { return &kmsg.AddPartitionsToTxnRequest{} }, []brokers.ACL{cluster(brokers.OpClusterAction)}, brokers.ClusterDenied},
+		},
 		25: one(func() kmsg.Request { return &kmsg.AddOffsetsToTxnRequest{TransactionalID: x, Group: g} }, brokers.TxnDenied, txn(), group(brokers.OpRead)),
 		26: one(func() kmsg.Request { return &kmsg.EndTxnRequest{TransactionalID: x} }, brokers.TxnDenied, txn()),
 		28: one(func() kmsg.Request {
@@ -353,6 +356,7 @@ func TestEveryKeyIsGuarded(t *testing.T) {
 	topics := direct[*kmsg.MetadataResponse](t, admin, &kmsg.MetadataRequest{Version: 12}).Topics
 	id := topics[slices.IndexFunc(topics, func(t kmsg.MetadataResponseTopic) bool { return *t.Topic == "orders" })].TopicID
 	cl := g.by(t, as256("mallory", "secret"))
+	old := g.by(t, as256("mallory", "secret"), kgo.MaxVersions(kversion.V3_4_0()))
 	denials := []int16{int16(brokers.TopicDenied), int16(brokers.GroupDenied), int16(brokers.ClusterDenied), int16(brokers.TxnDenied)}
 	all := tries()
 	for _, a := range apis() {
@@ -362,7 +366,7 @@ func TestEveryKeyIsGuarded(t *testing.T) {
 		}
 		for n, tr := range list {
 			send := func() []int16 {
-				req := tr.req()
+				req, by := tr.req(), cl
 				switch req := req.(type) { // versions by topic id
 				case *kmsg.ProduceRequest:
 					req.Topics[0].TopicID = id
@@ -370,8 +374,14 @@ func TestEveryKeyIsGuarded(t *testing.T) {
 					req.Topics[0].TopicID = id
 				case *kmsg.OffsetCommitRequest:
 					req.Topics[0].TopicID = id
+				case *kmsg.TxnOffsetCommitRequest:
+					req.Topics[0].TopicID = id
+				case *kmsg.AddPartitionsToTxnRequest: // the newer versions are brokers'
+					if req.TransactionalID != "" {
+						by = old
+					}
 				}
-				return codes(reflect.ValueOf(direct[kmsg.Response](t, cl, req)))
+				return codes(reflect.ValueOf(direct[kmsg.Response](t, by, req)))
 			}
 			what := fmt.Sprintf("%T %d", tr.req(), n)
 			if got := send(); !slices.Contains(got, int16(tr.code)) {

@@ -58,10 +58,10 @@ func apis() []api {
 		{key: 21, min: 0, max: 2, serve: on((*Door).deleteRecords)},          // DeleteRecords
 		{key: 22, min: 0, max: 5, serve: on((*Door).initProducerID)},         // InitProducerId
 		{key: 23, min: 2, max: 4, serve: on((*Door).epochEnd)},               // OffsetForLeaderEpoch
-		{key: 24, min: 0, max: 3, serve: on((*Door).addPartitionsToTxn)},     // AddPartitionsToTxn
-		{key: 25, min: 0, max: 3, serve: on((*Door).addOffsetsToTxn)},        // AddOffsetsToTxn
-		{key: 26, min: 0, max: 3, serve: on((*Door).endTxn)},                 // EndTxn
-		{key: 28, min: 0, max: 3, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
+		{key: 24, min: 0, max: 5, serve: on((*Door).addPartitionsToTxn)},     // AddPartitionsToTxn
+		{key: 25, min: 0, max: 4, serve: on((*Door).addOffsetsToTxn)},        // AddOffsetsToTxn
+		{key: 26, min: 0, max: 5, serve: on((*Door).endTxn)},                 // EndTxn
+		{key: 28, min: 0, max: 6, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
 		{key: 29, min: 0, max: 3, serve: on((*Door).describeACLs)},
 		{key: 30, min: 0, max: 3, serve: on((*Door).createACLs)},
 		{key: 31, min: 0, max: 3, serve: on((*Door).deleteACLs)},

@@ -89,7 +89,7 @@ func guardTxnOffsets(r *request, in *kmsg.TxnOffsetCommitRequest) (kmsg.Response
 	answer := func(resp *kmsg.TxnOffsetCommitResponse, topics []kmsg.TxnOffsetCommitRequestTopic, err *brokers.Error) {
 		for _, t := range topics {
 			out := kmsg.NewTxnOffsetCommitResponseTopic()
-			out.Topic = t.Topic
+			out.Topic, out.TopicID = t.Topic, t.TopicID
 			for _, p := range t.Partitions {
 				out.Partitions = append(out.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: code(err)})
 			}
@@ -109,7 +109,10 @@ func guardTxnOffsets(r *request, in *kmsg.TxnOffsetCommitRequest) (kmsg.Response
 		return resp, nil
 	}
 	var no []kmsg.TxnOffsetCommitRequestTopic
-	in.Topics, no = split(in.Topics, func(t *kmsg.TxnOffsetCommitRequestTopic) bool { return r.conn.mayTopic(brokers.OpRead, t.Topic) })
+	in.Topics, no = split(in.Topics, func(t *kmsg.TxnOffsetCommitRequestTopic) bool {
+		name, known := r.conn.topicName(t.Topic, t.TopicID)
+		return !known || r.conn.mayTopic(brokers.OpRead, name)
+	})
 	return nil, func(resp kmsg.Response) { answer(resp.(*kmsg.TxnOffsetCommitResponse), no, topicDenied()) }
 }
 
@@ -283,7 +286,14 @@ func guardInitProducerID(r *request, in *kmsg.InitProducerIDRequest) (kmsg.Respo
 
 // guardAddPartitions refuses all partitions of a request that has one which may
 // not be written: the others with OPERATION_NOT_ATTEMPTED, as Apache Kafka does.
+// Versions from 4 on are for brokers.
 func guardAddPartitions(r *request, in *kmsg.AddPartitionsToTxnRequest) (kmsg.Response, func(kmsg.Response)) {
+	if in.Version >= 4 {
+		if r.conn.mayCluster(brokers.OpClusterAction) {
+			return nil, nil
+		}
+		return &kmsg.AddPartitionsToTxnResponse{ErrorCode: code(clusterDenied())}, nil
+	}
 	txn := r.mayTxn(brokers.OpWrite, in.TransactionalID)
 	refused := !txn
 	resp := kmsg.NewPtrAddPartitionsToTxnResponse()

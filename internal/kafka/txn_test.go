@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"thalweg/internal/log/batch"
 )
 
 // readAll reads a topic to what its end is for a reader of that isolation.
@@ -55,12 +60,19 @@ func readAll(t *testing.T, s *server, topic string, partitions int32, level kgo.
 }
 
 // TestTransactions: committed records show together, aborted ones never, and what
-// is open holds up those who read committed records only.
+// is open holds up those who read committed records only. Newer clients get an
+// epoch with each transaction, older ones add partitions themselves.
 func TestTransactions(t *testing.T) {
+	for name, v := range map[string]*kversion.Versions{"of 4.0": kversion.V4_0_0(), "of 3.9": kversion.V3_9_0()} {
+		t.Run(name, func(t *testing.T) { testTransactions(t, kgo.MaxVersions(v)) })
+	}
+}
+
+func testTransactions(t *testing.T, v kgo.Opt) {
 	s := newServer(t, 3, nil)
 	ctx := t.Context()
 	mustCreate(t, s.client(t), "ledger", 3)
-	cl := s.client(t, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("ledger"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	cl := s.client(t, v, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("ledger"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	tx := func(end kgo.TransactionEndTry, values ...string) {
 		t.Helper()
 		if err := cl.BeginTransaction(); err != nil {
@@ -94,7 +106,7 @@ func TestTransactions(t *testing.T) {
 		t.Errorf("while one is open: %v", got)
 	}
 	// Another of the same id fences it, and its transaction is aborted.
-	next := s.client(t, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("ledger"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	next := s.client(t, v, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("ledger"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	if err := next.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +206,7 @@ func TestExactlyOnce(t *testing.T) {
 
 func TestTransactionRefusals(t *testing.T) {
 	s := newServer(t, 1, nil)
-	cl := s.client(t)
+	cl, old := s.client(t), s.client(t, kgo.MaxVersions(kversion.V3_9_0()))
 	mustCreate(t, cl, "ledger", 1)
 	id := "teller"
 	init := kmsg.NewPtrInitProducerIDRequest()
@@ -210,7 +222,7 @@ func TestTransactionRefusals(t *testing.T) {
 	end := func(producer int64, epoch int16, commit bool) int16 {
 		req := kmsg.NewPtrEndTxnRequest()
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = id, producer, epoch, commit
-		return ask[*kmsg.EndTxnResponse](t, cl, req).ErrorCode
+		return ask[*kmsg.EndTxnResponse](t, old, req).ErrorCode
 	}
 	add := func(topic string, epoch int16) int16 {
 		req := kmsg.NewPtrAddPartitionsToTxnRequest()
@@ -218,7 +230,7 @@ func TestTransactionRefusals(t *testing.T) {
 		rt := kmsg.NewAddPartitionsToTxnRequestTopic()
 		rt.Topic, rt.Partitions = topic, []int32{0}
 		req.Topics = append(req.Topics, rt)
-		return ask[*kmsg.AddPartitionsToTxnResponse](t, cl, req).Topics[0].Partitions[0].ErrorCode
+		return ask[*kmsg.AddPartitionsToTxnResponse](t, old, req).Topics[0].Partitions[0].ErrorCode
 	}
 	for _, tc := range []struct {
 		name string
@@ -240,5 +252,88 @@ func TestTransactionRefusals(t *testing.T) {
 		if !errors.Is(kerr.ErrorForCode(tc.got), tc.want) {
 			t.Errorf("%s: code %d, want %v", tc.name, tc.got, tc.want)
 		}
+	}
+}
+
+// transactional is a batch of one record.
+func transactional(producer int64, epoch int16, sequence int32) []byte {
+	b := oneBatch("v")
+	b[22] |= byte(batch.Transactional)
+	binary.BigEndian.PutUint64(b[43:], uint64(producer))
+	binary.BigEndian.PutUint16(b[51:], uint16(epoch))
+	binary.BigEndian.PutUint32(b[53:], uint32(sequence))
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], batch.Castagnoli))
+	return b
+}
+
+// TestTransactionsThatRaise: an end gives the next epoch, and once more if it is
+// asked for again; what is late of a transaction is no part of the next.
+func TestTransactionsThatRaise(t *testing.T) {
+	s := newServer(t, 1, nil)
+	cl := s.client(t)
+	mustCreate(t, cl, "ledger", 2)
+	r := s.raw(t)
+	id := "teller"
+	init := kmsg.NewPtrInitProducerIDRequest()
+	init.TransactionalID, init.TransactionTimeoutMillis = &id, 60_000
+	p := ask[*kmsg.InitProducerIDResponse](t, cl, init)
+	end := func(epoch int16, commit bool) string {
+		req := kmsg.NewPtrEndTxnRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = id, p.ProducerID, epoch, commit
+		resp := ask[*kmsg.EndTxnResponse](t, cl, req)
+		if resp.ErrorCode != 0 {
+			return kerr.ErrorForCode(resp.ErrorCode).(*kerr.Error).Message
+		}
+		return fmt.Sprint(resp.ProducerID-p.ProducerID, resp.ProducerEpoch)
+	}
+	write := func(version, epoch int16, sequence int32, partition int32) string {
+		req := kmsg.NewPtrProduceRequest()
+		req.TransactionID, req.Acks, req.TimeoutMillis = &id, -1, 10_000
+		rt := kmsg.NewProduceRequestTopic()
+		rt.Topic, rt.TopicID = "ledger", s.cluster.Topic("ledger").ID()
+		rp := kmsg.NewProduceRequestTopicPartition()
+		rp.Partition, rp.Records = partition, transactional(p.ProducerID, epoch, sequence)
+		rt.Partitions = append(rt.Partitions, rp)
+		req.Topics = append(req.Topics, rt)
+		req.Version = version
+		r.write(frameOf(req, 1))
+		_, body := r.read()
+		resp := &kmsg.ProduceResponse{Version: version}
+		if err := resp.ReadFrom(body[1:]); err != nil {
+			t.Fatal(err)
+		}
+		got := resp.Topics[0].Partitions[0].ErrorCode
+		if got == 0 {
+			return ""
+		}
+		return kerr.ErrorForCode(got).(*kerr.Error).Message
+	}
+	for n, tc := range []struct{ got, want string }{
+		{end(0, true), "INVALID_TXN_STATE"},
+		{end(0, false), "0 1"}, // nothing was begun
+		{end(0, false), "0 1"}, // the answer was not seen
+		{end(0, true), "INVALID_TXN_STATE"},
+		{write(13, 0, 0, 0), "INVALID_PRODUCER_EPOCH"},
+		{write(11, 1, 0, 0), "TRANSACTION_ABORTABLE"},
+		{write(10, 1, 0, 0), "INVALID_TXN_STATE"},
+		{write(13, 1, 1, 0), "OUT_OF_ORDER_SEQUENCE_NUMBER"}, // its first is on the way
+		{write(13, 1, 0, 0), ""},
+		{write(12, 1, 1, 0), ""},
+		{write(12, 1, 0, 1), ""},
+		{end(1, true), "0 2"},
+		{end(1, true), "0 2"},
+		{end(1, false), "INVALID_TXN_STATE"},
+		{write(13, 1, 2, 0), "INVALID_PRODUCER_EPOCH"}, // late
+		{write(13, 2, 1, 0), "OUT_OF_ORDER_SEQUENCE_NUMBER"},
+		{write(13, 2, 0, 0), ""},
+		{end(2, false), "0 3"},
+		{end(0, false), "PRODUCER_FENCED"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%d: %q, want %q", n, tc.got, tc.want)
+		}
+	}
+	if got := readAll(t, s, "ledger", 2, kgo.ReadCommitted()); len(got) != 3 {
+		t.Errorf("committed: %v", got)
 	}
 }

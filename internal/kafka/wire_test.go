@@ -141,8 +141,8 @@ What differs from Apache Kafka, in short:
   schema registries cannot make their topics. Entries whose description says "kept" have
   no effect.
 - The topics are the Kinesis streams of account 000000000000 in the server's region. Each door
-  refuses to change what the other made. Transactions cannot write to Kinesis streams, and a
-  produce to a closed shard is refused: keyed Kafka producers do not follow a reshard.
+  refuses to change what the other made. A stream does not reshard while a transaction is open in a
+  shard that it closes, and a produce to a closed shard is refused: keyed Kafka producers do not follow a reshard.
 
 | key | name | versions | status |
 |---|---|---|---|

@@ -187,8 +187,7 @@ func (r *renderer) value(v reflect.Value, field string) string {
 		s = fmt.Sprint(x)
 	}
 	for name, kept := range r.vars {
-		_, number := kept.(int32)
-		if name != "T" && kept == v.Interface() && (!number || field == "SessionID") {
+		if name != "T" && kept == v.Interface() && (!v.CanInt() || field == "SessionID" || field == "ProducerID") {
 			return "$" + name
 		}
 	}
