@@ -74,9 +74,14 @@ const (
 	UnacceptableCredential   Code = 93
 	UnknownTopicID           Code = 100
 	TransactionalIDNotFound  Code = 105
+	FencedMemberEpoch        Code = 110
+	UnreleasedInstanceID     Code = 111
+	UnsupportedAssignor      Code = 112
+	StaleMemberEpoch         Code = 113
 	MismatchedEndpointType   Code = 114
 	UnsupportedEndpointType  Code = 115
 	TransactionAbortable     Code = 120
+	InvalidRegularExpression Code = 128
 	RebootstrapRequired      Code = 129
 )
 

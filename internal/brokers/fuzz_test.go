@@ -16,6 +16,14 @@ func FuzzRecords(f *testing.F) {
 	g.join(1, Join{Instance: "i", Session: 1, ProtocolType: "consumer", Protocols: []Protocol{{"range", []byte("x")}}}, func(Joined) {})
 	key, value = groupRecord(g, 7)
 	f.Add(key, value)
+	b := newConsumerBench(f, map[string]int32{"t": 3})
+	regex := "t.*"
+	if _, err := b.g.heartbeat(1, &Beat{MemberID: "m", Instance: &regex, Rebalance: 1, Names: []string{"t"}, Regex: &regex, Owned: []TopicPartitions{}}); err != nil {
+		f.Fatal(err)
+	}
+	for _, r := range b.g.records() {
+		f.Add(r.key, r.value)
+	}
 	raw := txnBatch("teller", &txn{producer: 1, epoch: 2, timeout: 3, state: txnOngoing, parts: []topicPartition{{"game", 1}}, started: 4, updated: 5})
 	it, err := batch.Records(raw)
 	if err != nil || !it.Next() {
@@ -34,6 +42,10 @@ func FuzzRecords(f *testing.F) {
 				}
 				e.group.store = func(func(*Error)) {}
 				e.group.tick(1 << 50)
+				if e.consumers != nil {
+					e.consumers.loaded(1)
+					e.consumers.tick(1 << 50)
+				}
 			}
 		}
 		ts := newTransactions(w.cluster)

@@ -6,6 +6,7 @@ const (
 	memberBytes = 512
 	offsetBytes = 256
 	txnBytes    = 512
+	slotBytes   = 64
 )
 
 // bytes is about what the member takes.
@@ -39,7 +40,13 @@ func (gs *Groups) admit(n int64) *Error {
 }
 
 // account draws what the group takes now; mu is held.
-func (gs *Groups) account(e *entry) { gs.hold(e, groupBytes+e.kept+e.group.bytes()) }
+func (gs *Groups) account(e *entry) {
+	n := groupBytes + e.kept + e.group.bytes()
+	if e.consumers != nil {
+		n += e.consumers.bytes()
+	}
+	gs.hold(e, n)
+}
 
 // release gives back what the group took; mu is held.
 func (gs *Groups) release(e *entry) { gs.hold(e, 0) }

@@ -27,7 +27,7 @@ func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, gen
 	var refused *Error
 	var wait chan *Error
 	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {
-		if refused = e.group.mayCommit(now, memberID, instance, generation); refused == nil && good > 0 {
+		if refused = e.mayCommit(now, memberID, instance, generation, list); refused == nil && good > 0 {
 			wait = make(chan *Error, 1)
 			gs.storeOffsets(e, list, func(err *Error) { wait <- err })
 		}
@@ -89,6 +89,20 @@ func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic s
 	return err
 }
 
+// MayFetch refuses a member of a group of the consumer protocol whose epoch is not
+// the one that it says, before it is shown anything; id is nil for who is none.
+func (gs *Groups) MayFetch(ctx context.Context, group string, id *string, epoch int32) (refused *Error) {
+	_, err := gs.with(ctx, group, false, func(e *entry, _ int64) {
+		if e.consumers != nil {
+			refused = e.consumers.mayFetch(id, epoch)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
 // FetchAll shows everything that a group has committed, by topic and partition.
 func (gs *Groups) FetchAll(ctx context.Context, id string, fn func(topic string, partition int32, c Fetched)) *Error {
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
@@ -105,11 +119,11 @@ func (gs *Groups) DeleteOffsets(ctx context.Context, id string, list []Commit) *
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
 		refused = nil
-		if len(e.group.members) > 0 && e.group.protocolType != "consumer" {
+		if e.members() > 0 && e.consumers == nil && e.group.protocolType != "consumer" {
 			refused = refuse(NonEmptyGroup, "The group is not empty.")
 			return
 		}
-		read := e.group.subscribed()
+		read := e.subscribed()
 		var gone []topicPartition
 		for i := range list {
 			c := &list[i]
@@ -137,6 +151,22 @@ func (gs *Groups) DeleteOffsets(ctx context.Context, id string, list []Commit) *
 		return await(ctx, wait)
 	}
 	return refused
+}
+
+// mayCommit refuses offsets of who may not commit; mu is held.
+func (e *entry) mayCommit(now int64, memberID, instance string, generation int32, list []Commit) *Error {
+	if e.consumers != nil {
+		return e.consumers.mayCommit(memberID, generation, list)
+	}
+	return e.group.mayCommit(now, memberID, instance, generation)
+}
+
+// subscribed are the topics that members read; mu is held.
+func (e *entry) subscribed() []string {
+	if e.consumers != nil {
+		return e.consumers.subscribed()
+	}
+	return e.group.subscribed()
 }
 
 // subscribed are the topics that the members of a group of consumers read.

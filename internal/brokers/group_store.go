@@ -138,8 +138,12 @@ func (gs *Groups) storeGroup(e *entry, done func(*Error)) {
 	now := clock.Millis(gs.cluster.clock)
 	key, value := groupRecord(e.group, now)
 	var b batch.Builder
+	touched := e.gone(&b, now, func(string) bool { return true })
 	b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
 	gs.append(e, b.Finish(), func(err *Error) {
+		if err != nil {
+			e.unsure(touched)
+		}
 		if done != nil {
 			done(err)
 		}
@@ -167,7 +171,7 @@ func (e *entry) commitBatch(list []Commit, now int64) []byte {
 	var b batch.Builder
 	for i := range list {
 		if c := &list[i]; c.Err == nil {
-			key, value := offsetRecord(e.group.id, topicPartition{c.Topic, c.Partition}, c.Committed)
+			key, value := offsetRecord(e.id, topicPartition{c.Topic, c.Partition}, c.Committed)
 			b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
 		}
 	}
@@ -180,17 +184,23 @@ func (gs *Groups) forget(e *entry, gone []topicPartition, all bool, done func(*E
 	var b batch.Builder
 	now := clock.Millis(gs.cluster.clock)
 	for _, k := range gone {
-		b.Append(batch.Record{Key: offsetKey(e.group.id, k), Timestamp: now})
+		b.Append(batch.Record{Key: offsetKey(e.id, k), Timestamp: now})
 	}
+	var touched []string
 	if all {
-		b.Append(batch.Record{Key: groupKey(e.group.id), Timestamp: now})
+		touched = e.gone(&b, now, func(string) bool { return true })
+		if e.consumers == nil {
+			b.Append(batch.Record{Key: groupKey(e.id), Timestamp: now})
+		}
 	}
 	gs.append(e, b.Finish(), func(err *Error) {
-		if err == nil {
+		if err != nil {
+			e.unsure(touched)
+		} else {
 			for _, k := range gone {
 				e.unset(k)
 			}
-			if all && len(e.group.members) == 0 && len(e.offsets) == 0 && e.atRest() {
+			if all && e.members() == 0 && len(e.records) == 0 && len(e.offsets) == 0 && e.atRest() {
 				gs.drop(e)
 			}
 		}
@@ -206,7 +216,7 @@ func (gs *Groups) drop(e *entry) {
 	gs.release(e)
 	e.group.setState(GroupDead, clock.Millis(gs.cluster.clock))
 	gs.mu.Lock()
-	delete(gs.byID, e.group.id)
+	delete(gs.byID, e.id)
 	gs.mu.Unlock()
 }
 
@@ -281,10 +291,9 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 			return err
 		}
 		if r.Value == nil {
-			if e := gs.byID[key.Group]; e != nil {
-				gs.release(e)
+			if e := gs.byID[key.Group]; e != nil && e.consumers == nil {
+				gs.removed(e)
 			}
-			delete(gs.byID, key.Group)
 			return nil
 		}
 		var v kmsg.GroupMetadataValue
@@ -298,7 +307,17 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 		e.group.restore(&v, clock.Millis(gs.cluster.clock))
 		return nil
 	}
-	return errs.New(errs.Unsupported, "a record of the groups is of a newer version")
+	return gs.applyConsumer(r.Key, r.Value)
+}
+
+// removed notes, while loading, that a group is no more: what it has committed for
+// is still there if it went on as one of the other protocol.
+func (gs *Groups) removed(e *entry) {
+	e.consumers, e.group = nil, gs.newGroup(e)
+	if len(e.offsets) == 0 && len(e.pending) == 0 {
+		gs.release(e)
+		delete(gs.byID, e.id)
+	}
 }
 
 // restore makes the group what was stored: its members' sessions begin anew.
@@ -376,10 +395,16 @@ func (gs *Groups) rewrite(ctx context.Context, p *keyedPartition) {
 // batch is all that the group consists of; mu is held.
 func (e *entry) batch(now int64) []byte {
 	var b batch.Builder
-	key, value := groupRecord(e.group, now)
-	b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
+	if e.consumers != nil {
+		for _, r := range e.consumers.records() {
+			b.Append(batch.Record{Key: r.key, Value: r.value, Timestamp: now})
+		}
+	} else {
+		key, value := groupRecord(e.group, now)
+		b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
+	}
 	for _, k := range keys(e.offsets) {
-		key, value := offsetRecord(e.group.id, k, e.offsets[k])
+		key, value := offsetRecord(e.id, k, e.offsets[k])
 		b.Append(batch.Record{Key: key, Value: value, Timestamp: now})
 	}
 	return b.Finish()

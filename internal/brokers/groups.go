@@ -42,9 +42,17 @@ type Groups struct {
 
 // entry is one group with what it has committed.
 type entry struct {
+	id    string
 	store *keyedPartition
 	mu    sync.Mutex
-	group *group // guarded by mu
+	// group is the group of the classic protocol, without members where consumers is
+	// one of the consumer protocol; guarded by mu.
+	group     *group
+	consumers *consumers
+	// records are the records of a group of the consumer protocol that the log was
+	// given; guarded by mu.
+	records  map[string]digest
+	flushing *flush // guarded by mu; the last append of them, until it is answered
 	// offsets are what was committed and is durable; guarded by mu.
 	offsets map[topicPartition]Committed
 	// pending are offsets of open transactions, by producer; guarded by mu.
@@ -99,6 +107,12 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 			return &Error{Code: CoordinatorNotAvailable, Msg: "The groups cannot be read.", Err: err}
 		}
 	}
+	for _, e := range gs.byID {
+		if e.consumers != nil {
+			e.consumers.loaded(clock.Millis(gs.cluster.clock))
+			gs.account(e)
+		}
+	}
 	gs.loaded = true
 	gs.look()
 	return nil
@@ -150,12 +164,19 @@ func (gs *Groups) find(ctx context.Context, id string, make bool) (*entry, *Erro
 
 // add makes a group; mu is held.
 func (gs *Groups) add(id string) *entry {
-	e := &entry{store: &gs.stores[partitionOf(id)], offsets: map[topicPartition]Committed{}, group: newGroup(id, newMemberID)}
+	e := &entry{id: id, store: &gs.stores[partitionOf(id)], offsets: map[topicPartition]Committed{}}
+	e.group = gs.newGroup(e)
 	gs.account(e)
-	e.group.since = clock.Millis(gs.cluster.clock)
-	e.group.store = func(done func(*Error)) { gs.storeGroup(e, done) }
 	gs.byID[id] = e
 	return e
+}
+
+// newGroup makes the group of an entry one of the classic protocol without members.
+func (gs *Groups) newGroup(e *entry) *group {
+	g := newGroup(e.id, newMemberID)
+	g.since = clock.Millis(gs.cluster.clock)
+	g.store = func(done func(*Error)) { gs.storeGroup(e, done) }
+	return g
 }
 
 // newMemberID is an id that no other member has.
@@ -214,7 +235,10 @@ func (gs *Groups) look() {
 // next is when the group needs a look; mu is held.
 func (gs *Groups) next(e *entry) int64 {
 	at := e.group.next()
-	if len(e.group.members) == 0 {
+	if e.consumers != nil {
+		at = e.consumers.next()
+	}
+	if e.members() == 0 {
 		if end := gs.expires(e); at == 0 || end < at {
 			at = end
 		}
@@ -222,20 +246,38 @@ func (gs *Groups) next(e *entry) int64 {
 	return at
 }
 
+// members counts the group's members; mu is held.
+func (e *entry) members() int {
+	if e.consumers != nil {
+		return len(e.consumers.members)
+	}
+	return len(e.group.members)
+}
+
 // expires is when a group without members is forgotten; mu is held. One that never
 // came to anything is forgotten soon.
 func (gs *Groups) expires(e *entry) int64 {
 	if e.unused() {
-		return e.group.since + unusedRetention.Milliseconds()
+		return e.since() + unusedRetention.Milliseconds()
 	}
-	return max(e.group.since, e.touched) + gs.cluster.settingNumber("offsets.retention.minutes")*time.Minute.Milliseconds()
+	return max(e.since(), e.touched) + gs.cluster.settingNumber("offsets.retention.minutes")*time.Minute.Milliseconds()
 }
 
 // atRest tells that what is known of the group is all there is; mu is held.
 func (e *entry) atRest() bool { return e.flying == 0 && len(e.pending) == 0 }
 
 // unused tells a group of which nothing was ever stored; mu is held.
-func (e *entry) unused() bool { return e.group.generation == 0 && len(e.offsets) == 0 && e.atRest() }
+func (e *entry) unused() bool {
+	return e.group.generation == 0 && len(e.records) == 0 && len(e.offsets) == 0 && e.atRest()
+}
+
+// since is when a group without members lost its last; mu is held.
+func (e *entry) since() int64 {
+	if e.consumers != nil {
+		return e.consumers.since
+	}
+	return e.group.since
+}
 
 // Run does what time brings: sessions and rebalances that end, offsets that
 // expire, and the rewriting of what keeps the log from being trimmed.
@@ -255,8 +297,12 @@ func (gs *Groups) Run(ctx context.Context) error {
 			e.mu.Lock()
 			if !e.dead {
 				e.group.tick(now)
+				if e.consumers != nil {
+					e.consumers.tick(now)
+					gs.flush(e, func(*Error) {})
+				}
 				gs.account(e)
-				if len(e.group.members) == 0 && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
+				if e.members() == 0 && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
 					gs.bury(e)
 				}
 			}
@@ -299,7 +345,7 @@ func (gs *Groups) all() []*entry {
 		out = append(out, e)
 	}
 	gs.mu.Unlock()
-	slices.SortFunc(out, func(a, b *entry) int { return strings.Compare(a.group.id, b.group.id) })
+	slices.SortFunc(out, func(a, b *entry) int { return strings.Compare(a.id, b.id) })
 	return out
 }
 
@@ -315,6 +361,11 @@ func (gs *Groups) Join(ctx context.Context, j Join) Joined {
 	answer := make(chan Joined, 1)
 	// A member id can only be of a group that there is.
 	found, err := gs.with(ctx, j.Group, j.MemberID == "", func(e *entry, now int64) {
+		if e.members() > 0 && e.consumers != nil {
+			answer <- Joined{Err: refuse(InconsistentProtocol, "The group's members use the consumer protocol."), MemberID: j.MemberID, Generation: -1}
+			return
+		}
+		e.consumers = nil // the next append says that it was one
 		e.group.join(now, j, func(a Joined) { answer <- a })
 		gs.account(e)
 	})
@@ -379,6 +430,7 @@ func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Err
 // GroupInfo describes a group.
 type GroupInfo struct {
 	ID, ProtocolType, Protocol string
+	Consumer                   bool // it is of the consumer protocol
 	State                      GroupState
 	Members                    []MemberInfo
 }
@@ -397,6 +449,9 @@ func (gs *Groups) Describe(ctx context.Context, id string) (info GroupInfo, ok b
 
 // info describes the group; mu is held.
 func (e *entry) info() GroupInfo {
+	if e.consumers != nil {
+		return GroupInfo{ID: e.id, ProtocolType: "consumer", Consumer: true, State: e.consumers.state()}
+	}
 	g := e.group
 	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, State: g.state}
 	if g.state == GroupStable || g.state == GroupCompleting {
@@ -434,7 +489,7 @@ func (gs *Groups) Delete(ctx context.Context, id string) *Error {
 	refused := refuse(GroupIDNotFound, "The group id does not exist.")
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
-		if len(e.group.members) > 0 {
+		if e.members() > 0 {
 			refused = refuse(NonEmptyGroup, "The group is not empty.")
 			return
 		}

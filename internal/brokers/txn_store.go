@@ -183,7 +183,10 @@ func (gs *Groups) CommitInTxn(ctx context.Context, x *Txn, producer int64, epoch
 	found, err := gs.with(ctx, id, generation < 0, func(e *entry, now int64) {
 		// A producer that says nothing of a member commits for the group as it is.
 		if generation >= 0 || memberID != "" || instance != "" {
-			refused = e.group.mayCommit(now, memberID, instance, generation)
+			refused = e.mayCommit(now, memberID, instance, generation, list)
+			if refused != nil && refused.Code == StaleMemberEpoch {
+				refused = refuse(IllegalGeneration, "%s", refused.Msg) // what producers know
+			}
 		}
 		if refused == nil && good > 0 {
 			wait = make(chan *Error, 1)

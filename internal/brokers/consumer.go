@@ -1,0 +1,483 @@
+package brokers
+
+import (
+	"hash/fnv"
+	"maps"
+	"regexp"
+	"slices"
+)
+
+// Member epochs of a heartbeat that are no epochs.
+const (
+	// JoinEpoch is of a member that is not in the group yet, or no more.
+	JoinEpoch = 0
+	// LeaveEpoch is of a member that leaves.
+	LeaveEpoch = -1
+	// AwayEpoch is of a static member that leaves and will be back.
+	AwayEpoch = -2
+)
+
+// The states of a group of the consumer protocol, beside [GroupEmpty],
+// [GroupStable] and [GroupDead].
+const (
+	GroupAssigning   GroupState = "Assigning"
+	GroupReconciling GroupState = "Reconciling"
+)
+
+// regexRefresh is how long the topics that a regular expression matches are not
+// looked for again, milliseconds.
+const regexRefresh = 10_000
+
+// slot is a partition by its topic's id.
+type slot struct {
+	topic     TopicID
+	partition int32
+}
+
+// slots are partitions, each with the epoch from which on it is a member's.
+type slots map[slot]int32
+
+// memberState is how far a member is on its way to its target, in the numbers of
+// Apache Kafka's records.
+type memberState int8
+
+const (
+	stateStable     memberState = 1
+	stateUnrevoked  memberState = 2 // it has partitions to give up first
+	stateUnreleased memberState = 3 // others have partitions to give up for it
+)
+
+// consumer is a member of a group of the consumer protocol.
+type consumer struct {
+	id                   string
+	instance, rack       *string
+	clientID, clientHost string
+	rebalance            int64 // how long it may take to give up partitions, milliseconds
+	names                []string
+	regex                string // "" is none
+	assignor             *string
+	epoch, previous      int32
+	state                memberState
+	owned, revoking      slots
+	target               slots
+	expires              int64 // when its session is over, Unix milliseconds
+	revokeBy             int64 // when it must have given up partitions; 0 is never
+}
+
+// resolved are the topics that a regular expression matches.
+type resolved struct {
+	topics []string
+	at     int64
+}
+
+// topicSource is what a group has to know of topics.
+type topicSource struct {
+	// find tells the id and the number of partitions of a topic.
+	find func(name string) (TopicID, int32, bool)
+	// names are those of all topics.
+	names func() []string
+}
+
+// consumers is the state machine of one group of the consumer protocol (KIP-848):
+// it is given heartbeats and the time, and answers. It does no I/O; whoever calls
+// it makes durable what has changed before the answer goes.
+//
+// A change of subscriptions or topics raises the group's epoch, and the target, who
+// is to have which partition, is made for it. Members come to their target one
+// heartbeat at a time: each first gives up what it is to lose, then moves on to
+// the target's epoch and takes what nobody has.
+type consumers struct {
+	id          string
+	epoch       int32 // of the group
+	targetEpoch int32 // that the target was made for
+	targetTime  int64 // when it was made
+	hash        int64 // of the topics that the target was made for
+	members     map[string]*consumer
+	static      map[string]string // instance to member id
+	holders     map[slot]string   // who has a partition, or has yet to give it up
+	regexes     map[string]*resolved
+	topics      topicSource
+	settings    func() ConsumerSettings
+	since       int64 // when it lost its last member
+	changed     bool  // since it was last made durable
+}
+
+// ConsumerSettings are what a group of the consumer protocol can be told,
+// milliseconds.
+type ConsumerSettings struct{ Session, Heartbeat int64 }
+
+func newConsumers(id string, topics topicSource, settings func() ConsumerSettings) *consumers {
+	return &consumers{id: id, members: map[string]*consumer{}, static: map[string]string{}, holders: map[slot]string{},
+		regexes: map[string]*resolved{}, topics: topics, settings: settings}
+}
+
+// Beat is a member's heartbeat: it joins, leaves, and tells what has changed.
+type Beat struct {
+	Group, MemberID      string
+	Epoch                int32
+	Instance, Rack       *string
+	ClientID, ClientHost string
+	// Rebalance is its time to give up partitions, milliseconds; -1 is as before.
+	Rebalance int64
+	// Names and Regex are what it reads, and Assignor who is to assign; nil is as
+	// before.
+	Names    []string
+	Regex    *string
+	Assignor *string
+	// Owned are the partitions that it has; nil is as before.
+	Owned []TopicPartitions
+	// MayDescribe tells which topics the member may know of.
+	MayDescribe func(topic string) bool
+}
+
+// TopicPartitions are partitions of one topic. Name is "" if there is no such topic
+// any more.
+type TopicPartitions struct {
+	Topic      TopicID
+	Name       string
+	Partitions []int32
+}
+
+// Beaten is the answer to a Beat.
+type Beaten struct {
+	MemberID string
+	Epoch    int32
+	Interval int64 // to the next heartbeat, milliseconds
+	// Assigned are the partitions that the member may use, if Told.
+	Assigned []TopicPartitions
+	Told     bool
+}
+
+// heartbeat serves a Beat.
+func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
+	if b.Epoch == LeaveEpoch || b.Epoch == AwayEpoch {
+		return g.leave(now, b)
+	}
+	m, before, err := g.find(b)
+	if err != nil {
+		return Beaten{}, err
+	}
+	if err := checkRegex(b.Regex); err != nil {
+		return Beaten{}, err
+	}
+	if m == nil {
+		m = g.take(b.MemberID, before)
+	}
+	different := g.update(m, b)
+	g.resolve(now, b.MayDescribe)
+	if hash := g.topicHash(); different || hash != g.hash {
+		g.hash = hash
+		g.epoch++
+		g.changed = true
+	}
+	if g.targetEpoch < g.epoch {
+		g.assign(now)
+	}
+	moved := g.reconcile(now, m, b)
+	settings := g.settings()
+	m.expires = now + settings.Session
+	out := Beaten{MemberID: m.id, Epoch: m.epoch, Interval: settings.Heartbeat}
+	whole := b.Rebalance >= 0 && (b.Names != nil || b.Regex != nil) && b.Owned != nil
+	if b.Epoch == JoinEpoch || whole || moved {
+		out.Told, out.Assigned = true, m.owned.list()
+	}
+	return out, nil
+}
+
+// find is the member that a heartbeat is of; nil if it is to be taken in, with the
+// static member whose place it takes, if any.
+func (g *consumers) find(b *Beat) (m, before *consumer, err *Error) {
+	m = g.members[b.MemberID]
+	if b.Instance == nil {
+		if m == nil && b.Epoch != JoinEpoch {
+			return nil, nil, g.noMember(b.MemberID)
+		}
+		return m, nil, checkBeat(m, b)
+	}
+	known := g.members[g.static[*b.Instance]]
+	switch {
+	case b.Epoch != JoinEpoch:
+		if err := g.fenced(known, b); err != nil {
+			return nil, nil, err
+		}
+		return known, nil, checkBeat(known, b)
+	case known == nil || known.id == b.MemberID:
+		return known, nil, nil
+	case known.epoch != AwayEpoch:
+		return nil, nil, refuse(UnreleasedInstanceID, "Static member %s with instance id %s cannot join the group because the instance id is owned by %s member.",
+			b.MemberID, *b.Instance, known.id)
+	}
+	return nil, known, nil
+}
+
+func (g *consumers) noMember(id string) *Error {
+	return refuse(UnknownMemberID, "Member %s is not a member of group %s.", id, g.id)
+}
+
+// fenced refuses a static member that is not known, or whose place another has.
+func (g *consumers) fenced(known *consumer, b *Beat) *Error {
+	switch {
+	case known == nil:
+		return refuse(UnknownMemberID, "Instance id %s is unknown.", *b.Instance)
+	case known.id != b.MemberID:
+		return refuse(FencedInstanceID, "Static member %s with instance id %s was fenced by member %s.", b.MemberID, *b.Instance, known.id)
+	}
+	return nil
+}
+
+// checkBeat refuses an epoch that is not the member's. One that has not heard of
+// its last epoch is known by what it has.
+func checkBeat(m *consumer, b *Beat) *Error {
+	switch {
+	case b.Epoch == JoinEpoch || b.Epoch == m.epoch:
+		return nil
+	case b.Epoch > m.epoch:
+		return refuse(FencedMemberEpoch, "The consumer group member has a greater member epoch (%d) than the one known by the group coordinator (%d). "+
+			"The member must abandon all its partitions and rejoin.", b.Epoch, m.epoch)
+	case b.Epoch != m.previous || b.Owned == nil || !m.hasAll(b.Owned):
+		return refuse(FencedMemberEpoch, "The consumer group member has a smaller member epoch (%d) than the one known by the group coordinator (%d). "+
+			"The member must abandon all its partitions and rejoin.", b.Epoch, m.epoch)
+	}
+	return nil
+}
+
+// checkRegex refuses what is no regular expression (RE2, as Apache Kafka's).
+func checkRegex(regex *string) *Error {
+	if regex == nil || *regex == "" {
+		return nil
+	}
+	if _, err := regexp.Compile(*regex); err != nil {
+		return refuse(InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *regex, err)
+	}
+	return nil
+}
+
+// take makes a member, in the place of a static one if before is one.
+func (g *consumers) take(id string, before *consumer) *consumer {
+	m := &consumer{id: id, state: stateStable, owned: slots{}, revoking: slots{}, target: slots{}}
+	if before != nil {
+		g.forget(before)
+		*m = *before
+		m.id, m.epoch, m.previous, m.state = id, JoinEpoch, JoinEpoch, stateStable
+		for s := range m.owned {
+			g.holders[s] = id
+		}
+	}
+	g.members[id] = m
+	if m.instance != nil {
+		g.static[*m.instance] = id
+	}
+	g.changed = true
+	return m
+}
+
+// update notes what a heartbeat tells of its member, and whether what it reads is
+// different.
+func (g *consumers) update(m *consumer, b *Beat) (different bool) {
+	if b.Epoch != JoinEpoch && b.Instance == nil && b.Rack == nil && b.Rebalance < 0 && b.Names == nil && b.Regex == nil && b.Assignor == nil &&
+		m.clientID == b.ClientID && m.clientHost == b.ClientHost {
+		return false
+	}
+	old := *m
+	if b.Instance != nil {
+		m.instance = b.Instance
+		g.static[*m.instance] = m.id
+	}
+	if b.Rack != nil {
+		m.rack = b.Rack
+	}
+	if b.Assignor != nil {
+		m.assignor = b.Assignor
+	}
+	if b.Rebalance >= 0 {
+		m.rebalance = b.Rebalance
+	}
+	m.clientID, m.clientHost = b.ClientID, b.ClientHost
+	if b.Names != nil {
+		m.names = slices.Compact(slices.Sorted(slices.Values(b.Names)))
+		different = !slices.Equal(m.names, old.names)
+	}
+	if b.Regex != nil && *b.Regex != m.regex {
+		m.regex, different = *b.Regex, true
+	}
+	g.changed = g.changed || different || !equal(m.instance, old.instance) || !equal(m.rack, old.rack) || !equal(m.assignor, old.assignor) ||
+		m.rebalance != old.rebalance || m.clientID != old.clientID || m.clientHost != old.clientHost
+	return different
+}
+
+func equal(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// leave serves the heartbeat of a member that goes.
+func (g *consumers) leave(now int64, b *Beat) (Beaten, *Error) {
+	m := g.members[b.MemberID]
+	if b.Instance != nil {
+		m = g.members[g.static[*b.Instance]]
+		if err := g.fenced(m, b); err != nil {
+			return Beaten{}, err
+		}
+	} else if m == nil {
+		return Beaten{}, g.noMember(b.MemberID)
+	}
+	if b.Epoch == AwayEpoch {
+		g.release(m)
+		m.epoch, m.previous, m.state, m.revoking, m.revokeBy = AwayEpoch, m.epoch, stateStable, slots{}, 0
+		for s := range m.owned {
+			g.holders[s] = m.id
+		}
+		g.changed = true
+	} else {
+		g.remove(now, m)
+	}
+	return Beaten{MemberID: b.MemberID, Epoch: b.Epoch}, nil
+}
+
+// remove takes a member out, so that the others get what it had.
+func (g *consumers) remove(now int64, m *consumer) {
+	g.forget(m)
+	g.dropRegexes()
+	g.epoch++
+	g.hash = g.topicHash()
+	g.changed = true
+	if len(g.members) == 0 {
+		g.since = now
+	}
+}
+
+// forget takes a member off the lists.
+func (g *consumers) forget(m *consumer) {
+	g.release(m)
+	delete(g.members, m.id)
+	if m.instance != nil && g.static[*m.instance] == m.id {
+		delete(g.static, *m.instance)
+	}
+}
+
+// release notes that a member has nothing any more.
+func (g *consumers) release(m *consumer) {
+	for _, list := range []slots{m.owned, m.revoking} {
+		for s := range list {
+			if g.holders[s] == m.id {
+				delete(g.holders, s)
+			}
+		}
+	}
+}
+
+// resolve finds the topics of the members' regular expressions, as far as they
+// may have changed and the member that asks may know of them.
+func (g *consumers) resolve(now int64, may func(string) bool) {
+	g.dropRegexes()
+	var names []string
+	for _, m := range g.members {
+		known := g.regexes[m.regex]
+		if m.regex == "" || known != nil && now < known.at+regexRefresh {
+			continue
+		}
+		re, err := regexp.Compile(`\A(?:` + m.regex + `)\z`)
+		if err != nil {
+			continue // it was compiled when it came
+		}
+		if names == nil {
+			names = g.topics.names()
+		}
+		next := &resolved{at: now}
+		for _, name := range names {
+			if re.MatchString(name) && (may == nil || may(name)) {
+				next.topics = append(next.topics, name)
+			}
+		}
+		if known == nil || !slices.Equal(known.topics, next.topics) {
+			g.changed = true
+		}
+		g.regexes[m.regex] = next
+	}
+}
+
+// dropRegexes forgets regular expressions that no member has.
+func (g *consumers) dropRegexes() {
+	used := map[string]bool{}
+	for _, m := range g.members {
+		used[m.regex] = true
+	}
+	maps.DeleteFunc(g.regexes, func(regex string, _ *resolved) bool { return !used[regex] })
+}
+
+// reads are the topics that a member reads, sorted.
+func (g *consumers) reads(m *consumer) []string {
+	r := g.regexes[m.regex]
+	if r == nil || len(r.topics) == 0 {
+		return m.names
+	}
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.names, r.topics))))
+}
+
+// subscribed are the topics that any member reads, sorted.
+func (g *consumers) subscribed() []string {
+	all := map[string]bool{}
+	for _, m := range g.members {
+		for _, name := range m.names {
+			all[name] = true
+		}
+	}
+	for _, r := range g.regexes {
+		for _, name := range r.topics {
+			all[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// topicHash is another when a topic that is read was made, removed or has grown.
+func (g *consumers) topicHash() int64 {
+	h := fnv.New64a()
+	any := false
+	for _, name := range g.subscribed() {
+		if id, n, ok := g.topics.find(name); ok {
+			any = true
+			_, _ = h.Write(id[:]) // it cannot fail
+			_, _ = h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		}
+	}
+	if !any {
+		return 0
+	}
+	return int64(h.Sum64())
+}
+
+// state is where in its life the group is.
+func (g *consumers) state() GroupState {
+	switch {
+	case len(g.members) == 0:
+		return GroupEmpty
+	case g.epoch > g.targetEpoch:
+		return GroupAssigning
+	}
+	for _, m := range g.members {
+		if m.state != stateStable || m.epoch != g.targetEpoch {
+			return GroupReconciling
+		}
+	}
+	return GroupStable
+}
+
+// next is when time will have something to say, Unix milliseconds; 0 is never.
+func (g *consumers) next() (out int64) {
+	for _, m := range g.members {
+		for _, at := range []int64{m.expires, m.revokeBy} {
+			if at > 0 && (out == 0 || at < out) {
+				out = at
+			}
+		}
+	}
+	return out
+}
+
+// tick takes out the members whose session is over, or that did not give up their
+// partitions in time.
+func (g *consumers) tick(now int64) {
+	for _, id := range slices.Sorted(maps.Keys(g.members)) {
+		if m := g.members[id]; m.expires <= now || m.revokeBy > 0 && m.revokeBy <= now {
+			g.remove(now, m)
+		}
+	}
+}

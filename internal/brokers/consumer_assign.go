@@ -1,0 +1,146 @@
+package brokers
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The names of those who assign on the server's side.
+const (
+	uniformAssignor = "uniform"
+	rangeAssignor   = "range"
+)
+
+// ConsumerAssignors are the names of the assignors, the default first.
+func ConsumerAssignors() []string { return []string{uniformAssignor, rangeAssignor} }
+
+// assign makes the target of the group's epoch.
+func (g *consumers) assign(now int64) {
+	byTopic := map[string][]*consumer{}
+	for _, id := range g.assignees() {
+		m := g.members[id]
+		for _, name := range g.reads(m) {
+			byTopic[name] = append(byTopic[name], m)
+		}
+	}
+	next := map[*consumer]slots{}
+	for _, m := range g.members {
+		next[m] = slots{}
+	}
+	if g.assignor() == rangeAssignor {
+		g.assignRanges(byTopic, next)
+	} else {
+		g.assignUniformly(byTopic, next)
+	}
+	for m, target := range next {
+		m.target = target
+	}
+	g.targetEpoch, g.targetTime, g.changed = g.epoch, now, true
+}
+
+// assignees are the ids of the members in the order in which they are served:
+// static ones by instance, then the others by id.
+func (g *consumers) assignees() []string {
+	return slices.SortedFunc(maps.Keys(g.members), func(a, b string) int {
+		x, y := g.members[a], g.members[b]
+		switch {
+		case x.instance != nil && y.instance != nil:
+			return strings.Compare(*x.instance, *y.instance)
+		case x.instance != nil:
+			return -1
+		case y.instance != nil:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// assignor is whom most members want.
+func (g *consumers) assignor() string {
+	votes := map[string]int{}
+	best := uniformAssignor
+	for _, id := range g.assignees() {
+		if a := g.members[id].assignor; a != nil {
+			if votes[*a]++; votes[*a] > votes[best] {
+				best = *a
+			}
+		}
+	}
+	return best
+}
+
+// assignRanges gives each member of a topic a range of its partitions, the first
+// ones one more where they do not come out even.
+func (g *consumers) assignRanges(byTopic map[string][]*consumer, next map[*consumer]slots) {
+	for name, members := range byTopic {
+		id, partitions, ok := g.topics.find(name)
+		if !ok {
+			continue
+		}
+		n := int32(len(members))
+		at := int32(0)
+		for i, m := range members {
+			size := partitions / n
+			if int32(i) < partitions%n {
+				size++
+			}
+			for ; size > 0; size-- {
+				next[m][slot{id, at}] = 0
+				at++
+			}
+		}
+	}
+}
+
+// assignUniformly gives every member as many partitions as every other, as far as
+// what they read allows it, and leaves a partition where it was unless that is in
+// the way.
+func (g *consumers) assignUniformly(byTopic map[string][]*consumer, next map[*consumer]slots) {
+	owner := map[slot]*consumer{}
+	var all []slot
+	readers := map[TopicID][]*consumer{}
+	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
+		id, partitions, ok := g.topics.find(name)
+		if !ok {
+			continue
+		}
+		readers[id] = byTopic[name]
+		for _, m := range byTopic[name] {
+			for p := range partitions {
+				if _, ok := m.target[slot{id, p}]; ok {
+					owner[slot{id, p}] = m
+				}
+			}
+		}
+		for p := range partitions {
+			all = append(all, slot{id, p})
+		}
+	}
+	load := map[*consumer]int{}
+	for _, m := range owner {
+		load[m]++
+	}
+	least := func(s slot) *consumer {
+		return slices.MinFunc(readers[s.topic], func(a, b *consumer) int { return load[a] - load[b] })
+	}
+	for _, s := range all {
+		if owner[s] == nil {
+			owner[s] = least(s)
+			load[owner[s]]++
+		}
+	}
+	for moved := true; moved; { // each move makes the loads more even, so it ends
+		moved = false
+		for _, s := range slices.Backward(all) {
+			if from, to := owner[s], least(s); load[to]+1 < load[from] {
+				load[from]--
+				load[to]++
+				owner[s], moved = to, true
+			}
+		}
+	}
+	for s, m := range owner {
+		next[m][s] = 0
+	}
+}
