@@ -13,7 +13,8 @@ import (
 // that is no error. A client that wants stable offsets is told to come again while
 // an open transaction will decide on one.
 //
-// Errors: UNSTABLE_OFFSET_COMMIT, INVALID_GROUP_ID, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
+// Errors: UNKNOWN_MEMBER_ID and STALE_MEMBER_EPOCH for members of the consumer
+// protocol; UNSTABLE_OFFSET_COMMIT, INVALID_GROUP_ID, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
 //
 // Status: done
 func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.OffsetFetchResponse, error) {
@@ -24,7 +25,8 @@ func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.Offse
 		}
 		return resp, nil
 	}
-	g := kmsg.OffsetFetchRequestGroup{Group: in.Group}
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = in.Group
 	if in.Topics != nil || in.Version < 2 {
 		g.Topics = []kmsg.OffsetFetchRequestGroupTopic{}
 	}
@@ -49,8 +51,10 @@ func (d *Door) offsetFetch(r *request, in *kmsg.OffsetFetchRequest) (*kmsg.Offse
 func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, version int16, stable bool) kmsg.OffsetFetchResponseGroup {
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = in.Group
-	var err *brokers.Error
-	if in.Topics == nil {
+	err := d.cluster.Groups().MayFetch(r.ctx(), in.Group, in.MemberID, in.MemberEpoch)
+	switch {
+	case err != nil:
+	case in.Topics == nil:
 		err = d.cluster.Groups().FetchAll(r.ctx(), in.Group, func(topic string, partition int32, c brokers.Fetched) {
 			if n := len(out.Topics); n == 0 || out.Topics[n-1].Topic != topic {
 				t := kmsg.NewOffsetFetchResponseGroupTopic()
@@ -63,7 +67,7 @@ func (d *Door) fetchOffsets(r *request, in *kmsg.OffsetFetchRequestGroup, versio
 			t := &out.Topics[len(out.Topics)-1]
 			t.Partitions = append(t.Partitions, committed(partition, c, stable))
 		})
-	} else {
+	default:
 		err = d.cluster.Groups().Fetch(r.ctx(), in.Group, func(get func(string, int32) brokers.Fetched) {
 			for i := range in.Topics {
 				out.Topics = append(out.Topics, d.fetchTopic(&in.Topics[i], version, stable, get))

@@ -13,7 +13,8 @@ import (
 // Tells a group's state and its members, with what they offered and what they
 // were given.
 //
-// Errors: GROUP_ID_NOT_FOUND from version 6 on, before it the state Dead;
+// Errors: GROUP_ID_NOT_FOUND from version 6 on, before it the state Dead, also for
+// a group of the consumer protocol;
 // INVALID_GROUP_ID, COORDINATOR_NOT_AVAILABLE.
 //
 // Status: done
@@ -23,10 +24,14 @@ func (d *Door) describeGroups(r *request, in *kmsg.DescribeGroupsRequest) (*kmsg
 		out := kmsg.NewDescribeGroupsResponseGroup()
 		out.Group, out.AuthorizedOperations = id, math.MinInt32
 		info, ok, err := d.cluster.Groups().Describe(r.ctx(), id)
-		if err == nil && !ok {
-			info.State = brokers.GroupDead
+		if err == nil && (!ok || info.Consumer) {
+			text := "Group " + id + " not found."
+			if ok {
+				text = "Group " + id + " is not a classic group."
+			}
+			info = brokers.GroupInfo{State: brokers.GroupDead}
 			if in.Version >= 6 {
-				err = refuse(brokers.GroupIDNotFound, "Group "+id+" not found.")
+				err = refuse(brokers.GroupIDNotFound, text)
 			}
 		}
 		out.ErrorCode, out.ErrorMessage = code(err), message(err)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
 )
 
 // ListGroups
@@ -20,18 +22,23 @@ func (d *Door) listGroups(r *request, in *kmsg.ListGroupsRequest) (*kmsg.ListGro
 	groups, err := d.cluster.Groups().List(r.ctx())
 	resp.ErrorCode = code(err)
 	for _, g := range groups {
-		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !wanted(in.StatesFilter, string(g.State)) || !wanted(in.TypesFilter, groupType) {
+		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !wanted(in.StatesFilter, string(g.State)) || !wanted(in.TypesFilter, groupType(&g)) {
 			continue
 		}
 		out := kmsg.NewListGroupsResponseGroup()
-		out.Group, out.ProtocolType, out.GroupState, out.GroupType = g.ID, g.ProtocolType, string(g.State), groupType
+		out.Group, out.ProtocolType, out.GroupState, out.GroupType = g.ID, g.ProtocolType, string(g.State), groupType(&g)
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp, nil
 }
 
-// groupType is the type of every group here.
-const groupType = "classic"
+// groupType is the protocol of a group.
+func groupType(g *brokers.GroupInfo) string {
+	if g.Consumer {
+		return "consumer"
+	}
+	return "classic"
+}
 
 func wanted(filter []string, value string) bool {
 	return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })

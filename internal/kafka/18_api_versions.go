@@ -56,7 +56,9 @@ type feature struct {
 	level int16
 }
 
-func features() []feature { return []feature{{"transaction.version", 2}} }
+func features() []feature {
+	return []feature{{"group.version", 1}, {"transaction.version", 2}}
+}
 
 // softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?
 // (KIP-511).

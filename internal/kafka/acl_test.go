@@ -302,6 +302,10 @@ func clientTries() map[int16][]try {
 		28: one(func() kmsg.Request {
 			return &kmsg.TxnOffsetCommitRequest{TransactionalID: x, Group: g, Generation: -1, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: t, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{}}}}}
 		}, brokers.TxnDenied, txn(), group(brokers.OpRead), topic(brokers.OpRead)),
+		68: one(func() kmsg.Request {
+			return &kmsg.ConsumerGroupHeartbeatRequest{Group: g, MemberID: "m", MemberEpoch: 7, RebalanceTimeoutMillis: -1, SubscribedTopicNames: []string{t}}
+		}, brokers.GroupDenied, group(brokers.OpRead), topic(brokers.OpDescribe)),
+		69: one(func() kmsg.Request { return &kmsg.ConsumerGroupDescribeRequest{Groups: []string{g}} }, brokers.GroupDenied, group(brokers.OpDescribe)),
 	}
 }
 

@@ -75,6 +75,8 @@ func apis() []api {
 		{key: 50, min: 0, max: 0, serve: on((*Door).describeUsers)},
 		{key: 51, min: 0, max: 0, serve: on((*Door).alterUsers)},
 		{key: 60, min: 0, max: 2, serve: on((*Door).describeCluster)},
+		{key: 68, min: 0, max: 1, serve: on((*Door).consumerHeartbeat)},
+		{key: 69, min: 0, max: 1, serve: on((*Door).describeConsumers)},
 		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
 	}
 }

@@ -17,11 +17,11 @@ func TestGroup(t *testing.T) {
 	for name, balancer := range map[string]kgo.GroupBalancer{
 		"range": kgo.RangeBalancer(), "sticky": kgo.StickyBalancer(), "cooperative": kgo.CooperativeStickyBalancer(),
 	} {
-		t.Run(name, func(t *testing.T) { testGroup(t, balancer) })
+		t.Run(name, func(t *testing.T) { testGroup(t, kgo.Balancers(balancer)) })
 	}
 }
 
-func testGroup(t *testing.T, balancer kgo.GroupBalancer) {
+func testGroup(t *testing.T, balancer kgo.Opt) {
 	const partitions, records = 6, 600
 	s := newServer(t, 3, nil)
 	producer := s.client(t, kgo.DefaultProduceTopic("game"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -41,7 +41,7 @@ func testGroup(t *testing.T, balancer kgo.GroupBalancer) {
 		}
 	}
 	member := func() *kgo.Client {
-		return s.client(t, kgo.ConsumerGroup("players"), kgo.ConsumeTopics("game"), kgo.Balancers(balancer),
+		return s.client(t, kgo.ConsumerGroup("players"), kgo.ConsumeTopics("game"), balancer,
 			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(50*time.Millisecond))
 	}
 	seen := map[string]int{}

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -46,6 +48,7 @@ func groupGuards() map[int16]guard {
 		14: oneGroup(func(in *kmsg.SyncGroupRequest) string { return in.Group }, func(code int16) kmsg.Response {
 			return &kmsg.SyncGroupResponse{ErrorCode: code}
 		}),
+		68: on2(guardConsumerHeartbeat), 69: on2(guardDescribeConsumers),
 		15: on2(guardDescribeGroups), 16: on2(guardListGroups), 42: on2(guardDeleteGroups), 47: on2(guardOffsetDelete),
 		22: on2(guardInitProducerID), 24: on2(guardAddPartitions), 25: on2(guardAddOffsets), 26: on2(guardEndTxn), 28: on2(guardTxnOffsets),
 	}
@@ -224,6 +227,60 @@ func guardDescribeGroups(r *request, in *kmsg.DescribeGroupsRequest) (kmsg.Respo
 			out.Groups = append(out.Groups, o)
 		}
 	}
+}
+
+// guardConsumerHeartbeat refuses a member that names a topic which it may not
+// describe.
+func guardConsumerHeartbeat(r *request, in *kmsg.ConsumerGroupHeartbeatRequest) (kmsg.Response, func(kmsg.Response)) {
+	resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
+	if !r.mayGroup(brokers.OpRead, in.Group) {
+		resp.ErrorCode = code(groupDenied())
+		return resp, nil
+	}
+	if _, no := split(in.SubscribedTopicNames, func(t *string) bool { return r.conn.mayTopic(brokers.OpDescribe, *t) }); len(no) > 0 {
+		resp.ErrorCode = code(topicDenied())
+		return resp, nil
+	}
+	return nil, nil
+}
+
+// guardDescribeConsumers shows nothing of a group that has a topic which may not
+// be described.
+func guardDescribeConsumers(r *request, in *kmsg.ConsumerGroupDescribeRequest) (kmsg.Response, func(kmsg.Response)) {
+	var no []string
+	in.Groups, no = split(in.Groups, func(g *string) bool { return r.mayGroup(brokers.OpDescribe, *g) })
+	return nil, func(resp kmsg.Response) {
+		out := resp.(*kmsg.ConsumerGroupDescribeResponse)
+		for i := range out.Groups {
+			if g := &out.Groups[i]; !r.mayTopics(g) {
+				o := kmsg.NewConsumerGroupDescribeResponseGroup()
+				text := "The group has described topic(s) that the client is not authorized to describe."
+				o.Group, o.ErrorCode, o.ErrorMessage = g.Group, code(topicDenied()), &text
+				*g = o
+			}
+		}
+		for _, g := range no {
+			o := kmsg.NewConsumerGroupDescribeResponseGroup()
+			o.Group, o.ErrorCode = g, code(groupDenied())
+			out.Groups = append(out.Groups, o)
+		}
+	}
+}
+
+// mayTopics tells whether the client may describe every topic of a group.
+func (r *request) mayTopics(g *kmsg.ConsumerGroupDescribeResponseGroup) bool {
+	for _, m := range g.Members {
+		names := slices.Clone(m.SubscribedTopics)
+		for _, list := range []kmsg.Assignment{m.Assignment, m.TargetAssignment} {
+			for _, t := range list.TopicPartitions {
+				names = append(names, t.Topic)
+			}
+		}
+		if slices.ContainsFunc(names, func(name string) bool { return !r.conn.mayTopic(brokers.OpDescribe, name) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // guardListGroups shows the groups that may be described, or all to whom the
