@@ -18,7 +18,12 @@ import (
 // TestGroupThroughKills: a group of three, one of them static, reads what is
 // produced while the server is killed. Every record is seen, and no commit that
 // was acknowledged is ever taken back.
-func TestGroupThroughKills(t *testing.T) {
+func TestGroupThroughKills(t *testing.T) { groupThroughKills(t) }
+
+// TestConsumerGroupThroughKills is the same of a group whose server assigns.
+func TestConsumerGroupThroughKills(t *testing.T) { groupThroughKills(t, kgo.ServerSideBalancer()) }
+
+func groupThroughKills(t *testing.T, more ...kgo.Opt) {
 	server := harness.ForTest(t, harness.Options{})
 	admin := newClient(t, server)
 	createTopic(t, admin, "players", partitions)
@@ -42,7 +47,7 @@ func TestGroupThroughKills(t *testing.T) {
 		case i < partitions+3:
 			opts := []kgo.Opt{kgo.ConsumerGroup("g"), kgo.ConsumeTopics("players"), kgo.DisableAutoCommit(), kgo.SessionTimeout(6 * time.Second),
 				kgo.HeartbeatInterval(100 * time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
-			if i == partitions {
+			if opts = append(opts, more...); i == partitions {
 				opts = append(opts, kgo.InstanceID("one"))
 			}
 			return seen.consume(ctx, newClient(t, server, opts...), produced, &acked)
