@@ -72,7 +72,7 @@ type txn struct {
 	timeout  int64 // milliseconds
 	state    txnState
 	parts    []topicPartition // of the open transaction, in order
-	started  int64            // Unix milliseconds, -1 when none is open
+	started  int64            // of the last one, Unix milliseconds; -1 is none of the producer
 	updated  int64
 }
 

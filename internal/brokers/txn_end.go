@@ -93,7 +93,7 @@ func (ts *Transactions) end(t *Txn, epoch int16, commit bool) *Error {
 // ended is what becomes of a transactional id whose transaction ends.
 func (t *Txn) ended(commit bool) txn {
 	next := t.txn
-	next.parts, next.started, next.state = nil, -1, txnCompleteAbort
+	next.parts, next.state = nil, txnCompleteAbort
 	if commit {
 		next.state = txnCompleteCommit
 	}
@@ -117,7 +117,7 @@ func (ts *Transactions) markers(t *Txn, epoch int16, commit bool) []log.Entry {
 		if info, err := ts.cluster.log.Info(at); err == nil && info.Sealed {
 			continue
 		}
-		out = append(out, log.Entry{Kind: log.Data, Partition: at, Batch: marker(t.producer, epoch, commit, now)})
+		out = append(out, log.Entry{Kind: log.Data, Partition: at, Batch: marker(t.producer, epoch, 0, commit, now)})
 	}
 	return out
 }

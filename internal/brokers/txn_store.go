@@ -30,13 +30,13 @@ func byProducer(b []byte, attributes uint16, producer int64, epoch int16) []byte
 
 // marker is the control batch that ends a producer's transaction: key version and
 // type (0 abort, 1 commit), value version and the coordinator's epoch.
-func marker(producer int64, epoch int16, commit bool, now int64) []byte {
+func marker(producer int64, epoch int16, coordinator int32, commit bool, now int64) []byte {
 	key := []byte{0, 0, 0, 0}
 	if commit {
 		key[3] = 1
 	}
 	var b batch.Builder
-	b.Append(batch.Record{Key: key, Value: make([]byte, 6), Timestamp: now})
+	b.Append(batch.Record{Key: key, Value: binary.BigEndian.AppendUint32([]byte{0, 0}, uint32(coordinator)), Timestamp: now})
 	return byProducer(b.Finish(), batch.Control|batch.Transactional, producer, epoch)
 }
 

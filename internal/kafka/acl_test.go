@@ -211,6 +211,13 @@ func configsOf(kind kmsg.ConfigResourceType, name string) func() kmsg.Request {
 	}
 }
 
+func marks(topic string) func() kmsg.Request {
+	return func() kmsg.Request {
+		return &kmsg.WriteTxnMarkersRequest{Markers: []kmsg.WriteTxnMarkersRequestMarker{{ProducerID: 77,
+			Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: topic, Partitions: []int32{0}}}}}}
+	}
+}
+
 // tries has one for every API key that is guarded.
 func tries() map[int16][]try {
 	all := adminTries()
@@ -299,6 +306,10 @@ func clientTries() map[int16][]try {
 		},
 		25: one(func() kmsg.Request { return &kmsg.AddOffsetsToTxnRequest{TransactionalID: x, Group: g} }, brokers.TxnDenied, txn(), group(brokers.OpRead)),
 		26: one(func() kmsg.Request { return &kmsg.EndTxnRequest{TransactionalID: x} }, brokers.TxnDenied, txn()),
+		27: {
+			{marks(t), []brokers.ACL{cluster(brokers.OpClusterAction)}, brokers.ClusterDenied},
+			{marks(t), []brokers.ACL{cluster(brokers.OpAlter)}, brokers.ClusterDenied},
+		},
 		28: one(func() kmsg.Request {
 			return &kmsg.TxnOffsetCommitRequest{TransactionalID: x, Group: g, Generation: -1, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: t, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{}}}}}
 		}, brokers.TxnDenied, txn(), group(brokers.OpRead), topic(brokers.OpRead)),
@@ -343,6 +354,13 @@ func adminTries() map[int16][]try {
 		51: one(func() kmsg.Request {
 			return &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}
 		}, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		61: one(func() kmsg.Request {
+			return &kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: t, Partitions: []int32{0}}}}
+		}, brokers.TopicDenied, topic(brokers.OpRead)),
+		65: one(func() kmsg.Request {
+			return &kmsg.DescribeTransactionsRequest{TransactionalIDs: []string{triedTxn}}
+		}, brokers.TxnDenied, allow(brokers.TxnKind, triedTxn, brokers.OpDescribe)),
+		66: nil, // TestHidden
 		75: one(func() kmsg.Request {
 			return &kmsg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: 10, Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: t}}}
 		}, brokers.TopicDenied, topic(brokers.OpDescribe)),
@@ -432,6 +450,15 @@ func TestHidden(t *testing.T) {
 	}
 	if got := direct[*kmsg.DescribeTopicPartitionsResponse](t, cl, &kmsg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: 10}).Topics; len(got) != 1 {
 		t.Errorf("described: %d topics", len(got))
+	}
+	for _, id := range []string{"shown", "hidden"} {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = &id, 1000
+		ask[*kmsg.InitProducerIDResponse](t, admin, req)
+	}
+	grant(t, admin, rule(brokers.TxnKind, "shown", brokers.PatternLiteral, "User:ada", brokers.OpWrite, brokers.PermissionAllow))
+	if got := direct[*kmsg.ListTransactionsResponse](t, cl, kmsg.NewPtrListTransactionsRequest()).TransactionStates; len(got) != 1 || got[0].TransactionalID != "shown" {
+		t.Errorf("transactions: %+v", got)
 	}
 	if got := direct[*kmsg.ListGroupsResponse](t, cl, kmsg.NewPtrListGroupsRequest()).Groups; len(got) != 1 || got[0].Group != "mine" {
 		t.Errorf("groups: %+v", got)

@@ -61,6 +61,7 @@ func apis() []api {
 		{key: 24, min: 0, max: 5, serve: on((*Door).addPartitionsToTxn)},     // AddPartitionsToTxn
 		{key: 25, min: 0, max: 4, serve: on((*Door).addOffsetsToTxn)},        // AddOffsetsToTxn
 		{key: 26, min: 0, max: 5, serve: on((*Door).endTxn)},                 // EndTxn
+		{key: 27, min: 1, max: 2, serve: on((*Door).writeTxnMarkers)},        // WriteTxnMarkers
 		{key: 28, min: 0, max: 6, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
 		{key: 29, min: 0, max: 3, serve: on((*Door).describeACLs)},
 		{key: 30, min: 0, max: 3, serve: on((*Door).createACLs)},
@@ -75,6 +76,9 @@ func apis() []api {
 		{key: 50, min: 0, max: 0, serve: on((*Door).describeUsers)},
 		{key: 51, min: 0, max: 0, serve: on((*Door).alterUsers)},
 		{key: 60, min: 0, max: 2, serve: on((*Door).describeCluster)},
+		{key: 61, min: 0, max: 0, serve: on((*Door).describeProducers)},
+		{key: 65, min: 0, max: 0, serve: on((*Door).describeTransactions)},
+		{key: 66, min: 0, max: 2, serve: on((*Door).listTransactions)},
 		{key: 68, min: 0, max: 1, serve: on((*Door).consumerHeartbeat)},
 		{key: 69, min: 0, max: 1, serve: on((*Door).describeConsumers)},
 		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},

@@ -51,6 +51,7 @@ func groupGuards() map[int16]guard {
 		68: on2(guardConsumerHeartbeat), 69: on2(guardDescribeConsumers),
 		15: on2(guardDescribeGroups), 16: on2(guardListGroups), 42: on2(guardDeleteGroups), 47: on2(guardOffsetDelete),
 		22: on2(guardInitProducerID), 24: on2(guardAddPartitions), 25: on2(guardAddOffsets), 26: on2(guardEndTxn), 28: on2(guardTxnOffsets),
+		27: on2(guardWriteTxnMarkers), 61: on2(guardDescribeProducers), 65: on2(guardDescribeTransactions), 66: on2(guardListTransactions),
 	}
 }
 

@@ -210,6 +210,11 @@ type Log interface {
 	// is none. Never below the log start.
 	OffsetForTime(p PartitionID, arrival int64) (offset, at int64, err error)
 
+	// Producers are the producers with an id that the partition knows of, by id, as of
+	// everything acknowledged and, maybe, of what is about to be. Errors: ErrNotFound,
+	// ErrClosed.
+	Producers(p PartitionID) ([]Producer, error)
+
 	// State tells whether the log takes writes, and if not, why.
 	State() State
 	// Close stops the log in order. Appends not yet acknowledged get ErrClosed
@@ -286,6 +291,16 @@ type Info struct {
 	Bytes              int64  // stored batch bytes between Start and End, about
 	FirstArrival       int64  // of the batch at Start, -1 when empty
 	LastArrival        int64  // of the last batch ever, -1 when there was none
+}
+
+// Producer is what a partition knows of a producer with an id. It is forgotten when
+// nothing has come from it for long, a day say.
+type Producer struct {
+	ID           int64
+	Epoch        int16
+	LastSequence int32 // -1 is none of its epoch
+	LastArrival  int64
+	TxnStart     int64 // first offset of its open transaction, -1 is none
 }
 
 // State is a log's health.

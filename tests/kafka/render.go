@@ -18,7 +18,7 @@ func (l line) String() string { return l.path + ": " + l.value }
 
 // labels are the fields that name an element of an array, the first that has a
 // value; elements are then in no order.
-var labels = []string{"ApiKey", "Topic", "Name", "ConfigName", "ResourceName", "Key", "Group", "Partition", "NodeID", "MemberID", "Feature"}
+var labels = []string{"ApiKey", "Topic", "Name", "ConfigName", "ResourceName", "Key", "Group", "TransactionalID", "Partition", "NodeID", "MemberID", "Feature"}
 
 // masked are fields whose values no two brokers have in common.
 var masked = []string{"Host", "Port", "ClusterID", "TopicID", "DirectoryID", "MemberID", "Dir", "LogAppendTime",

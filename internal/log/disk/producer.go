@@ -1,8 +1,10 @@
 package disk
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
@@ -121,6 +123,33 @@ func (p *partition) inTransaction() bool {
 		}
 	}
 	return false
+}
+
+// Producers implements [log.Log].
+func (l *Log) Producers(id log.PartitionID) ([]log.Producer, error) {
+	p := l.lookup(id)
+	if p == nil {
+		return nil, log.ErrNotFound
+	}
+	var out []log.Producer
+	if !l.onWriter(func() { out = p.known() }) {
+		return nil, log.ErrClosed
+	}
+	slices.SortFunc(out, func(a, b log.Producer) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+// known are p's producers; the writer calls it.
+func (p *partition) known() []log.Producer {
+	out := make([]log.Producer, 0, len(p.producers))
+	for _, pr := range p.producers {
+		o := log.Producer{ID: pr.id, Epoch: pr.epoch, LastSequence: -1, LastArrival: pr.lastArrival, TxnStart: pr.txnFirst}
+		if pr.n > 0 {
+			o.LastSequence = pr.batches[pr.n-1].last
+		}
+		out = append(out, o)
+	}
+	return out
 }
 
 // controlType says what the record of a control batch does.

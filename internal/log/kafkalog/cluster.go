@@ -447,3 +447,25 @@ func (c *cluster) stored(ctx context.Context, topic string) (int64, error) {
 	}
 	return size, nil
 }
+
+// producers are the producers that Kafka knows of a topic.
+func (c *cluster) producers(ctx context.Context, topic string) ([]log.Producer, error) {
+	req := kmsg.NewPtrDescribeProducersRequest()
+	t := kmsg.NewDescribeProducersRequestTopic()
+	t.Topic, t.Partitions = topic, []int32{0}
+	req.Topics = append(req.Topics, t)
+	var out []log.Producer
+	err := c.ask(ctx, c.main, topic, req, func(r kmsg.Response) (int16, bool) {
+		resp, ok := r.(*kmsg.DescribeProducersResponse)
+		if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return 0, false
+		}
+		p := &resp.Topics[0].Partitions[0]
+		for _, a := range p.ActiveProducers {
+			out = append(out, log.Producer{ID: a.ProducerID, Epoch: int16(a.ProducerEpoch), LastSequence: a.LastSequence,
+				LastArrival: a.LastTimestamp, TxnStart: a.CurrentTxnStartOffset})
+		}
+		return p.ErrorCode, true
+	})
+	return out, err
+}

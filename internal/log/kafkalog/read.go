@@ -1,7 +1,9 @@
 package kafkalog
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"thalweg/internal/log"
 )
@@ -157,4 +159,14 @@ func (l *Log) OffsetForTime(p log.PartitionID, arrival int64) (offset, at int64,
 	}
 	b, err := l.bounds(p, st)
 	return b.End, noArrival, err
+}
+
+// Producers implements [log.Log].
+func (l *Log) Producers(p log.PartitionID) ([]log.Producer, error) {
+	if _, err := l.part(p); err != nil {
+		return nil, err
+	}
+	out, err := l.cluster.producers(l.group.Context(), l.topic(p))
+	slices.SortFunc(out, func(a, b log.Producer) int { return cmp.Compare(a.ID, b.ID) })
+	return out, err
 }

@@ -151,6 +151,34 @@ var producerTests = []test{
 }
 
 var transactionTests = []test{
+	{"a partition tells its producers", func(s *suite) {
+		p := s.create(1)[0]
+		known := func(want ...log.Producer) {
+			s.Helper()
+			got, err := s.l.Producers(p)
+			for i := range got {
+				if got[i].LastArrival <= 0 {
+					s.Errorf("producer %d: arrival %d", got[i].ID, got[i].LastArrival)
+				}
+				got[i].LastArrival = 0
+			}
+			if err != nil || !slices.Equal(got, want) {
+				s.Errorf("producers %+v, %v, want %+v", got, err, want)
+			}
+		}
+		known()
+		s.put(p, Batch(2, 10, 1))
+		s.put(p, Produced(3, 9, 1, 0, batch.Transactional)) // 2 to 4
+		s.put(p, Produced(2, 5, 0, 0, 0))
+		known(log.Producer{ID: 5, LastSequence: 1, TxnStart: -1}, log.Producer{ID: 9, Epoch: 1, LastSequence: 2, TxnStart: 2})
+		s.reopen()
+		s.put(p, Marker(9, 2, true))
+		known(log.Producer{ID: 5, LastSequence: 1, TxnStart: -1}, log.Producer{ID: 9, Epoch: 2, LastSequence: -1, TxnStart: -1})
+		p.Index += 1000
+		if _, err := s.l.Producers(p); !errors.Is(err, log.ErrNotFound) {
+			s.Errorf("of no partition: %v", err)
+		}
+	}},
 	{"an open transaction holds the stable offset back", func(s *suite) {
 		p := s.create(1)[0]
 		s.put(p, Batch(2, 10, 1))
