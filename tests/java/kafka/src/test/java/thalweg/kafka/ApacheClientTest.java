@@ -24,6 +24,8 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.TransactionDescription;
+import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -185,6 +187,9 @@ class ApacheClientTest {
             }
         }
         assertEquals(values.stream().sorted().toList(), got.stream().sorted().toList());
+        TransactionDescription copier = admin.describeTransactions(List.of("copier")).description("copier").get();
+        assertEquals(TransactionState.COMPLETE_COMMIT, copier.state());
+        assertTrue(copier.producerEpoch() >= 2, "an epoch with each transaction: " + copier);
         try (KafkaProducer<String, String> old = producer(transactional); KafkaProducer<String, String> next = producer(transactional)) {
             old.initTransactions();
             next.initTransactions();
