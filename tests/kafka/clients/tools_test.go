@@ -30,26 +30,48 @@ func tool(t *testing.T, in, class string, args ...string) string {
 	return string(out)
 }
 
-// TestTools lets Apache Kafka's tools make, fill, read, describe, grow and
-// remove a topic and a group.
+// TestTools lets Apache Kafka's tools make, configure, fill, read, measure,
+// describe, cut, grow and remove a topic, and move and remove a group.
 func TestTools(t *testing.T) {
 	broker := harness.ForTest(t, harness.Options{Ephemeral: true}).Ready().Kafka
+	cut := filepath.Join(t.TempDir(), "cut.json")
+	if err := os.WriteFile(cut, []byte(`{"version":1,"partitions":[{"topic":"tools","partition":0,"offset":5}]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const topics, configs, groups = "TopicCommand", "ConfigCommand", "consumer.group.ConsumerGroupCommand"
 	for _, step := range []struct {
 		name, in, class, args, want string
 	}{
-		{"create", "", "TopicCommand", "--create --topic tools --partitions 2", "Created topic tools."},
-		{"describe", "", "TopicCommand", "--describe --topic tools", "PartitionCount: 2"},
-		{"perf-test", "", "ProducerPerformance", "--topic tools --num-records 2000 --record-size 100 --throughput -1 --command-property acks=all --command-property compression.type=lz4", "2000 records sent"},
+		{"create", "", topics, "--create --topic tools --partitions 2 --config retention.ms=3600000", "Created topic tools."},
+		{"describe", "", topics, "--describe --topic tools", "PartitionCount: 2"},
+		{"configure", "", configs, "--alter --entity-type topics --entity-name tools --add-config retention.ms=7200000,max.message.bytes=2000000", "Completed updating config for topic tools."},
+		{"configuration", "", configs, "--describe --entity-type topics --entity-name tools", "retention.ms=7200000"},
+		{"unconfigure", "", configs, "--alter --entity-type topics --entity-name tools --delete-config max.message.bytes", "Completed updating config for topic tools."},
+		{"measure a producer", "", "ProducerPerformance", "--topic tools --num-records 2000 --record-size 100 --throughput -1 --command-property acks=all --command-property compression.type=lz4", "2000 records sent"},
+		{"measure transactions", "", "ProducerPerformance", "--topic tools --num-records 1000 --record-size 100 --throughput -1 --transaction-duration-ms 50", "1000 records sent"},
+		{"measure a consumer", "", "ConsumerPerformance", "--topic tools --num-records 3000 --timeout 30000 --group measured", "3000"},
 		{"verifiable producer", "", "VerifiableProducer", "--topic tools --max-messages 100 --acks -1", `"sent":100,"acked":100`},
-		{"verifiable consumer", "", "VerifiableConsumer", "--topic tools --group-id verified --max-messages 2100 --reset-policy earliest", "shutdown_complete"},
+		{"verifiable consumer", "", "VerifiableConsumer", "--topic tools --group-id verified --max-messages 3100 --reset-policy earliest", "shutdown_complete"},
 		{"console producer", "one\ntwo\n", "ConsoleProducer", "--topic tools", ""},
-		{"console consumer", "", "consumer.ConsoleConsumer", "--topic tools --from-beginning --max-messages 2102 --group read", "Processed a total of 2102 messages"},
-		{"groups", "", "consumer.group.ConsumerGroupCommand", "--describe --group read", "tools"},
-		{"reset offsets", "", "consumer.group.ConsumerGroupCommand", "--reset-offsets --group read --topic tools --to-earliest --execute", "NEW-OFFSET"},
-		{"delete a group", "", "consumer.group.ConsumerGroupCommand", "--delete --group read", "was successful"},
-		{"offsets", "", "GetOffsetShell", "--topic tools", "tools:1:"},
-		{"more partitions", "", "TopicCommand", "--alter --topic tools --partitions 3", ""},
-		{"delete", "", "TopicCommand", "--delete --topic tools", ""},
+		{"console consumer", "", "consumer.ConsoleConsumer", "--topic tools --from-beginning --max-messages 3102 --group read --isolation-level read_committed", "Processed a total of 3102 messages"},
+		{"list groups", "", groups, "--list", "read"},
+		{"a group's offsets", "", groups, "--describe --group read", "tools"},
+		{"a group's state", "", groups, "--describe --group read --state", "Empty"},
+		{"a dry run", "", groups, "--reset-offsets --group read --topic tools:0 --to-offset 7 --dry-run", "NEW-OFFSET"},
+		{"reset to the start", "", groups, "--reset-offsets --group read --topic tools --to-earliest --execute", "NEW-OFFSET"},
+		{"reset by a time", "", groups, "--reset-offsets --group read --topic tools --to-datetime 2020-01-01T00:00:00.000 --execute", "NEW-OFFSET"},
+		{"reset by a shift", "", groups, "--reset-offsets --group read --topic tools:1 --shift-by 3 --execute", "3"},
+		{"forget offsets", "", groups, "--delete-offsets --group read --topic tools:1", "Successful"},
+		{"delete a group", "", groups, "--delete --group read", "was successful"},
+		{"delete records", "", "DeleteRecordsCommand", "--offset-json-file " + cut, "low_watermark: 5"},
+		{"first offsets", "", "GetOffsetShell", "--topic tools --time earliest", "tools:0:5"},
+		{"last offsets", "", "GetOffsetShell", "--topic tools", "tools:1:"},
+		{"more partitions", "", topics, "--alter --topic tools --partitions 3", ""},
+		{"a message there and back", "", "EndToEndLatency", "--topic tools --num-records 50 --producer-acks all --record-size 100", "Avg latency"},
+		{"versions", "", "BrokerApiVersionsCommand", "", "Produce(0): 0 to 13"},
+		{"who the cluster is", "", "ClusterTool", "cluster-id", "Cluster ID: "},
+		{"delete", "", topics, "--delete --topic tools", ""},
+		{"list", "", topics, "--list --exclude-internal", ""},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			got := tool(t, step.in, step.class, append(strings.Fields(step.args), "--bootstrap-server", broker)...)
