@@ -35,6 +35,7 @@ type options struct {
 	out      string
 	only     string
 	dir      string
+	groups   string
 }
 
 func main() {
@@ -42,12 +43,13 @@ func main() {
 	flag.DurationVar(&o.seconds, "t", 3*time.Second, "how long each workload is measured")
 	flag.StringVar(&o.modes, "modes", "fsync/strict,fsync/open,os/open,ephemeral/open",
 		"thalweg's durability and authentication, comma-separated")
-	flag.StringVar(&o.peers, "peers", "kinesis-local", "peers to measure beside: kinesis-local, kinesalite, none")
+	flag.StringVar(&o.peers, "peers", "kinesis-local", "peers to measure beside: kinesis-local, kinesalite, none, which leaves out Apache Kafka too")
 	flag.BoolVar(&o.sign, "sign", true, "whether the lean client really signs where the server does not check")
 	flag.Int64Var(&o.hotBytes, "hot", 1<<30, "bytes in the log when it is killed to measure the start after a crash; 0 leaves it out")
 	flag.IntVar(&o.starts, "starts", 7, "starts of an empty server to take the median of")
 	flag.StringVar(&o.out, "o", filepath.Join(harness.Root(), "docs", "evidence", "bench.json"), `JSON file to write; "" for none`)
 	flag.StringVar(&o.only, "only", "", "run only workloads whose name contains this")
+	flag.StringVar(&o.groups, "groups", "kinesis,kafka", "protocols to measure, comma-separated; the file of another than kinesis bears its name")
 	flag.StringVar(&o.dir, "dir", "", "directory on the disk to measure; \"\" is a temporary one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -65,7 +67,36 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	defer harness.RemoveBinary()
-	targets, err := targetsOf(ctx, o)
+	for name := range strings.SplitSeq(o.groups, ",") {
+		g, ok := groups()[name]
+		if !ok {
+			return fmt.Errorf("group %q: want kinesis or kafka", name)
+		}
+		if err := g.run(ctx, o, dir); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// group is what is measured of one protocol: who, what, and against which aims.
+type group struct {
+	suffix  string // of the file's name
+	about   string // what the aims speak of
+	targets func(context.Context, options) ([]target, error)
+	load    func(*report, context.Context, *server, target, options) error
+	judge   func(*report)
+}
+
+func groups() map[string]group {
+	return map[string]group{
+		"kinesis": {"", "fsync with signatures verified", targetsOf, (*report).measureKinesis, (*report).judge},
+		"kafka":   {"-kafka", "fsync", kafkaTargets, (*report).measureKafka, (*report).judgeKafka},
+	}
+}
+
+func (g group) run(ctx context.Context, o options, dir string) error {
+	targets, err := g.targets(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -82,25 +113,25 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	r.Disk.print(os.Stdout)
 	for _, t := range targets {
-		if err := r.measure(ctx, t, o, dir); err != nil {
+		if err := r.measure(ctx, t, g, o, dir); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	r.judge()
-	r.print(os.Stdout)
+	g.judge(&r)
+	r.print(os.Stdout, g.about)
 	if o.out == "" {
 		return nil
 	}
-	return r.write(o.out)
+	return r.write(strings.TrimSuffix(o.out, ".json") + g.suffix + ".json")
 }
 
-// measure runs every workload against one target.
-func (r *report) measure(ctx context.Context, t target, o options, dir string) (err error) {
+// measure runs a group's workloads against one target.
+func (r *report) measure(ctx context.Context, t target, g group, o options, dir string) (err error) {
 	start, err := measureStart(ctx, t, o, dir)
 	if err != nil {
 		return err
 	}
-	s, err := t.start(ctx, filepath.Join(dir, strings.ReplaceAll(t.name, "/", "-")))
+	s, err := t.start(ctx, filepath.Join(dir, strings.NewReplacer("/", "-", " ", "-").Replace(t.name)))
 	if err != nil {
 		return err
 	}
@@ -110,6 +141,14 @@ func (r *report) measure(ctx context.Context, t target, o options, dir string) (
 		return err
 	}
 	start.Server, start.IdleRSS = t.name, idle.RSS
+	r.Starts = append(r.Starts, start)
+	return g.load(r, ctx, s, t, o)
+}
+
+// measureKinesis runs the workloads of Kinesis's API against a server, whose start
+// is the report's last.
+func (r *report) measureKinesis(ctx context.Context, s *server, t target, o options) (err error) {
+	start := &r.Starts[len(r.Starts)-1]
 	for _, w := range workloads(t, o) {
 		if !strings.Contains(w.name, o.only) {
 			continue
@@ -148,6 +187,5 @@ func (r *report) measure(ctx context.Context, t target, o options, dir string) (
 			return err
 		}
 	}
-	r.Starts = append(r.Starts, start)
 	return nil
 }

@@ -91,13 +91,17 @@ func (r *report) least(name string, measured, limit float64, unit string) {
 func mega(bytes int64) float64 { return float64(bytes) / 1e6 }
 
 func (x result) line() string {
-	return fmt.Sprintf("%-24s %-33s %-14s %10.0f %9.2f %9.3f %9.3f %8.0f",
-		x.Server, x.Workload, x.Client, x.PerSecond, x.CPUPerMillion, x.P50Millis, x.P99Millis, mega(x.RSS))
+	volume := ""
+	if x.MBPerSecond > 0 {
+		volume = fmt.Sprintf(" %8.0f %9.3f", x.MBPerSecond, x.CPUPerGB)
+	}
+	return fmt.Sprintf("%-24s %-40s %-14s %10.0f %9.2f %9.3f %9.3f %8.0f%s",
+		x.Server, x.Workload, x.Client, x.PerSecond, x.CPUPerMillion, x.P50Millis, x.P99Millis, mega(x.RSS), volume)
 }
 
-func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%-24s %-33s %-14s %10s %9s %9s %9s %8s\n",
-		"server", "workload", "client", "records/s", "s/M", "p50 ms", "p99 ms", "RSS MB")
+func (r *report) print(w io.Writer, about string) {
+	fmt.Fprintf(w, "\n%-24s %-40s %-14s %10s %9s %9s %9s %8s %8s %9s\n",
+		"server", "workload", "client", "records/s", "s/M", "p50 ms", "p99 ms", "RSS MB", "MB/s", "CPU s/GB")
 	for _, x := range r.Results {
 		fmt.Fprintln(w, x.line())
 	}
@@ -114,7 +118,7 @@ func (r *report) print(w io.Writer) {
 	if len(r.Aims) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%-44s %12s %12s\n", "aims, fsync with signatures verified", "aim", "measured")
+	fmt.Fprintf(w, "\n%-52s %12s %12s\n", "aims, "+about, "aim", "measured")
 	for _, a := range r.Aims {
 		sign, verdict := "<=", "met"
 		if a.AtLeast {
@@ -123,7 +127,7 @@ func (r *report) print(w io.Writer) {
 		if a.Missed {
 			verdict = fmt.Sprintf("missed by %.2fx", a.Ratio)
 		}
-		fmt.Fprintf(w, "%-44s %12s %12s  %s\n", a.Name, fmt.Sprintf("%s %g %s", sign, a.Aim, a.Unit),
+		fmt.Fprintf(w, "%-52s %12s %12s  %s\n", a.Name, fmt.Sprintf("%s %g %s", sign, a.Aim, a.Unit),
 			fmt.Sprintf("%.4g %s", a.Measured, a.Unit), verdict)
 	}
 }

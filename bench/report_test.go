@@ -17,7 +17,7 @@ func TestJudge(t *testing.T) {
 	}
 	r.judge()
 	var out strings.Builder
-	r.print(&out)
+	r.print(&out, "fsync")
 	got := map[string]aim{}
 	for _, a := range r.Aims {
 		got[a.Name] = a

@@ -32,6 +32,7 @@ type target struct {
 // server is a running target.
 type server struct {
 	addr      string
+	kafka     string // the same of Kafka's protocol
 	pid       func() int
 	accessKey string
 	secretKey string
@@ -108,7 +109,7 @@ func startThalweg(ctx context.Context, dir, durability, auth string) (*server, e
 		}
 		s.accessKey, s.secretKey = key.AccessKey, key.SecretKey
 	}
-	s.thalweg, s.addr, s.took = h, h.Addr(), h.Took()
+	s.thalweg, s.addr, s.kafka, s.took = h, h.Addr(), h.Ready().Kafka, h.Took()
 	s.pid = func() int { return h.Ready().PID }
 	s.close = func() error { return errors.Join(h.Close(), os.RemoveAll(dir)) }
 	return s, nil

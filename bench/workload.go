@@ -86,6 +86,8 @@ type result struct {
 	Records       int64   `json:"records"`
 	PerSecond     float64 `json:"records_per_second"`
 	CPUPerMillion float64 `json:"server_cpu_s_per_million"`
+	MBPerSecond   float64 `json:"mb_per_second,omitempty"`
+	CPUPerGB      float64 `json:"server_cpu_s_per_gb,omitempty"`
 	P50Millis     float64 `json:"p50_ms"`
 	P99Millis     float64 `json:"p99_ms"`
 	RSS           int64   `json:"rss_bytes"`
