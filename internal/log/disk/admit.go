@@ -267,7 +267,7 @@ func (w *writer) roomOnDisk(bytes int) error {
 	if limit == 0 || w.frees {
 		return nil
 	}
-	used := w.l.diskUsed()
+	used := w.l.boundUsed()
 	if grown := w.file.pos + int64(w.fill-w.start+bytes) - w.file.size; grown > 0 {
 		used += grown
 	}

@@ -129,7 +129,7 @@ func (l *Log) show(p *partition, f *frame, payload []byte, file *walFile, pos in
 
 // State implements [log.Log].
 func (l *Log) State() log.State {
-	st := log.State{Writable: true, Full: l.full.Load() || l.o.MaxDisk > 0 && l.diskUsed() > l.o.MaxDisk}
+	st := log.State{Writable: true, Full: l.full.Load() || l.o.MaxDisk > 0 && l.boundUsed() > l.o.MaxDisk}
 	if r := l.reason.Load(); r != nil {
 		st.Writable, st.Reason = false, *r
 	} else if l.closing.Load() {
@@ -174,6 +174,15 @@ func (l *Log) setFull(on bool) {
 // diskUsed is what the directory takes on disk, about.
 func (l *Log) diskUsed() int64 {
 	return l.wals.bytes.Load() + l.m.segBytes.Load() + l.m.manifestBytes.Load()
+}
+
+// boundUsed is what counts towards MaxDisk.
+func (l *Log) boundUsed() int64 {
+	used := l.diskUsed()
+	if l.o.Others != nil {
+		used += l.o.Others()
+	}
+	return used
 }
 
 // Info implements [log.Log].

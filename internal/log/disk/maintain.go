@@ -179,7 +179,7 @@ func (l *Log) flushQueued(p *partition) error {
 // prepareSpare makes the next WAL file ready once there is something in this one.
 func (l *Log) prepareSpare() error {
 	size := l.o.WALFileBytes
-	if l.sinceCheckpoint.Load() == 0 || l.full.Load() || l.o.MaxDisk > 0 && l.diskUsed()+size > l.o.MaxDisk/2 {
+	if l.sinceCheckpoint.Load() == 0 || l.full.Load() || l.o.MaxDisk > 0 && l.boundUsed()+size > l.o.MaxDisk/2 {
 		return nil
 	}
 	return l.wals.prepare(l.closing.Load)

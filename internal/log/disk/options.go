@@ -43,6 +43,9 @@ type Options struct {
 	// MaxDisk refuses data when the directory holds this many bytes, but for what
 	// an atomic append says beside giving space back. 0 is no bound.
 	MaxDisk int64
+	// Others returns the bytes beside the log's that count towards MaxDisk; nil is
+	// none.
+	Others func() int64
 	// WALFileBytes is when the WAL goes on in another file. 64 MiB.
 	WALFileBytes int64
 	// CheckpointBytes of WAL since the last checkpoint make one due; it bounds

@@ -11,6 +11,7 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -44,13 +45,15 @@ type Options struct {
 	// Others returns the bytes beside the store's that count towards MaxBytes; nil
 	// is none.
 	Others func() int64
+	// Used, if not nil, counts the bytes of the store's files, for others to bound.
+	Used *atomic.Int64
 }
 
 // Store is an object store. It is safe for concurrent use.
 type Store struct {
 	o     Options
 	tmps  atomic.Uint64 // names files in tmp
-	used  atomic.Int64  // bytes of all files, about; kept only if there is a bound
+	used  *atomic.Int64 // bytes of all files, about; kept only if there is a bound
 	locks keyLocks      // of keys and uploads
 
 	mu      sync.RWMutex
@@ -86,7 +89,7 @@ const (
 // Open opens the store in a directory, and removes what calls that a crash cut short
 // have left.
 func Open(o Options) (*Store, error) {
-	s := &Store{o: o, buckets: map[string]*bucket{}}
+	s := &Store{o: o, used: cmp.Or(o.Used, new(atomic.Int64)), buckets: map[string]*bucket{}}
 	for _, d := range []string{s.tmp(), s.o.Dir + "/buckets"} {
 		if err := o.FS.MkdirAll(d, 0o700); err != nil {
 			return nil, failed("open object store", err)

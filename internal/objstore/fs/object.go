@@ -18,8 +18,9 @@ func (s *Store) Put(ctx context.Context, at objstore.Ref, body io.Reader, o objs
 	if err != nil {
 		return objstore.Info{}, err
 	}
-	return s.put(ctx, b, at.Key, body, o.Algorithm, o.If, func(w *writer) (*head, error) {
-		return &head{ETag: w.etag(), Headers: o.Headers, Checksum: w.checksum()}, nil
+	return s.put(ctx, b, at.Key, body, o.Algorithm, o.If, func(w *writer, h *head) error {
+		h.ETag, h.Checksum, h.Headers = w.etag(), w.checksum(), o.Headers
+		return nil
 	})
 }
 
@@ -35,7 +36,7 @@ func (s *Store) target(at objstore.Ref) (*bucket, error) {
 // put writes an object and puts it into its place. describe says what it is when all
 // its bytes are there.
 func (s *Store) put(ctx context.Context, b *bucket, key string, body io.Reader, kind objstore.Algorithm, when objstore.Condition,
-	describe func(*writer) (*head, error)) (objstore.Info, error) {
+	describe func(*writer, *head) error) (objstore.Info, error) {
 	if err := s.early(b, key, when); err != nil {
 		return objstore.Info{}, err
 	}
@@ -61,7 +62,7 @@ func (s *Store) early(b *bucket, key string, when objstore.Condition) error {
 
 // write writes an object's or part's file under tmp.
 func (s *Store) write(ctx context.Context, key string, body io.Reader, kind objstore.Algorithm,
-	describe func(*writer) (*head, error)) (tmp string, h *head, size int64, err error) {
+	describe func(*writer, *head) error) (tmp string, h *head, size int64, err error) {
 	tmp = s.tmpName()
 	f, err := s.o.FS.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -81,8 +82,8 @@ func (s *Store) write(ctx context.Context, key string, body io.Reader, kind objs
 	err = w.readFrom(body)
 	var given error // the caller's own, to be returned as it is
 	if err == nil {
-		if h, given = describe(w); given == nil {
-			h.Key, h.Modified = key, clock.Millis(s.o.Clock)
+		h = &head{Key: key, Modified: clock.Millis(s.o.Clock)}
+		if given = describe(w, h); given == nil {
 			err = w.finish(h)
 		}
 	}
@@ -336,7 +337,8 @@ func (s *Store) Copy(ctx context.Context, from, to objstore.Ref, o objstore.Copy
 	if kind == 0 {
 		kind = src.head.Checksum.Algorithm
 	}
-	return s.put(ctx, b, to.Key, body, kind, o.If, func(w *writer) (*head, error) {
-		return &head{ETag: w.etag(), Headers: headers, Checksum: w.checksum()}, nil
+	return s.put(ctx, b, to.Key, body, kind, o.If, func(w *writer, h *head) error {
+		h.ETag, h.Checksum, h.Headers = w.etag(), w.checksum(), headers
+		return nil
 	})
 }

@@ -129,8 +129,9 @@ func (s *Store) PutPart(ctx context.Context, u objstore.UploadRef, number int, b
 	if number < 1 || number > objstore.MaxParts {
 		return objstore.Part{}, objstore.ErrPart
 	}
-	tmp, h, size, err := s.write(ctx, u.Key, body, up.Algorithm, func(w *writer) (*head, error) {
-		return &head{ETag: w.etag(), Checksum: w.checksum()}, nil
+	tmp, h, size, err := s.write(ctx, u.Key, body, up.Algorithm, func(w *writer, h *head) error {
+		h.ETag, h.Checksum = w.etag(), w.checksum()
+		return nil
 	})
 	if err != nil {
 		return objstore.Part{}, err
@@ -185,15 +186,15 @@ func (s *Store) CompleteUpload(ctx context.Context, u objstore.UploadRef, parts 
 		return f.open(0, f.size), nil
 	}, parts: parts}
 	defer body.Close()
-	info, err := s.put(ctx, b, u.Key, body, up.Algorithm, o.If, func(w *writer) (*head, error) {
-		h := &head{ETag: whole.ETag, Headers: up.Headers, Checksum: w.checksum(), Parts: whole.Parts}
+	info, err := s.put(ctx, b, u.Key, body, up.Algorithm, o.If, func(w *writer, h *head) error {
+		h.ETag, h.Checksum, h.Headers, h.Parts = whole.ETag, w.checksum(), up.Headers, whole.Parts
 		if up.Composite {
 			h.Checksum = objstore.Checksum{Algorithm: up.Algorithm, Composite: true, Value: whole.Checksum.Value}
 		}
 		if o.Check != nil {
-			return h, o.Check(h.info(w.size))
+			return o.Check(h.info(w.size))
 		}
-		return h, nil
+		return nil
 	})
 	if err != nil {
 		return objstore.Info{}, err
