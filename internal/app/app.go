@@ -29,7 +29,9 @@ import (
 	"thalweg/internal/listen"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
+	"thalweg/internal/objstore"
 	"thalweg/internal/queues"
+	"thalweg/internal/s3"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -55,6 +57,8 @@ type Server struct {
 
 	group    *lifecycle.Group // what runs beside requests
 	budget   *limits.Budget
+	maxDisk  int64        // what the log and the objects may take together; 0 is without bound
+	stored   atomic.Int64 // what the objects take, if there is a bound
 	metrics  *metrics.Registry
 	log      *disk.Log
 	keystore *identity.Keystore
@@ -63,6 +67,8 @@ type Server struct {
 	streams  *streams.Service
 	queues   *queues.Service
 	tables   *tables.Service
+	objects  objstore.Store
+	s3       *s3.Door
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them
 	aws      *awsapi.Server

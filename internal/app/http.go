@@ -8,7 +8,7 @@ import (
 )
 
 // handler returns what answers every request behind the guard: the server's own
-// paths, and for all others the AWS APIs.
+// paths, and for all others the AWS APIs, of which S3 has a wire of its own.
 func (s *Server) handler() http.Handler {
 	own := http.NewServeMux()
 	own.HandleFunc("GET /_thalweg/health", s.health)
@@ -21,6 +21,10 @@ func (s *Server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isOwn(r) {
 			own.ServeHTTP(w, r)
+			return
+		}
+		if s.s3.Wants(r) {
+			s.s3.ServeHTTP(w, r)
 			return
 		}
 		s.aws.ServeHTTP(w, r)

@@ -34,7 +34,9 @@ import (
 	"thalweg/internal/log/disk"
 	"thalweg/internal/meta"
 	"thalweg/internal/msk"
+	fsstore "thalweg/internal/objstore/fs"
 	"thalweg/internal/queues"
+	"thalweg/internal/s3"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -67,6 +69,7 @@ func serverParts() []part {
 		{"queues", startQueues, nil},
 		{"tables", startTables, nil},
 		{"clusters", newClusters, nil},
+		{"objects", startObjects, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
@@ -116,6 +119,7 @@ func startLog(ctx context.Context, s *Server) error {
 	}
 	s.budget = limits.NewBudget(memory)
 	o.FS, o.Dir, o.Memory = s.fs, dir, s.budget
+	s.maxDisk, o.Others = o.MaxDisk, s.stored.Load
 	var err error
 	s.log, err = disk.Open(ctx, o)
 	return err
@@ -223,6 +227,15 @@ func startTables(ctx context.Context, s *Server) error {
 	return err
 }
 
+// startObjects opens the object store. It shares the bound on the disk, or in memory
+// the records' half of it, with the log.
+func startObjects(_ context.Context, s *Server) error {
+	var err error
+	s.objects, err = fsstore.Open(fsstore.Options{FS: s.fs, Dir: s.dir() + "/objects", Clock: s.clock, MaxBytes: s.maxDisk,
+		Others: func() int64 { return s.log.Stats().DiskBytes }, Used: &s.stored})
+	return err
+}
+
 func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
 
 // startDoors makes the services. Those without a door refuse every operation
@@ -259,6 +272,12 @@ func startAWS(_ context.Context, s *Server) error {
 		s.faults = faults.New(s.services, s.clock)
 		c.Interceptor = s.faults
 	}
+	hosts := s.cfg.AdvertisedHosts()
+	for i, h := range hosts {
+		hosts[i] = hostOnly(h)
+	}
+	s.s3 = s3.New(s3.Options{Store: s.objects, Auth: s.auth, Budget: s.budget, Clock: s.clock, Log: s.logger, Region: string(s.cfg.Region),
+		Hosts: hosts, Observer: s.metrics})
 	var err error
 	s.aws, err = awsapi.NewServer(c)
 	return err

@@ -71,6 +71,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code.JSONName() + ": " + e.Message }
 
+// Mismatch reports whether the signature itself was wrong, not what it claims.
+func (e *Error) Mismatch() bool { return e.Code == InvalidSignature && e.Message == textMismatch }
+
 // Texts as real endpoints give them. What stood in an Authorization header is
 // only ever shown as its hash.
 const (

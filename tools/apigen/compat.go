@@ -41,6 +41,12 @@ func compatibility(root string, all []*api) ([]byte, error) {
 		fmt.Fprintf(&summary, "| [%s](#%s) | %d | %d | %d | %d |\n", a.Package, a.Package, len(a.ops), d, pt, len(a.ops)-d-pt)
 		done, partial, total = done+d, partial+pt, total+len(a.ops)
 	}
+	d, pt, err := plainSection(root, &body)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(&summary, "| [s3](#s3) | %d | %d | %d | 0 |\n", d+pt, d, pt)
+	done, partial, total = done+d, partial+pt, total+d+pt
 	var b bytes.Buffer
 	b.WriteString(compatHead)
 	b.WriteString("| service | operations | done | partial | refused |\n|---|---|---|---|---|\n")
@@ -89,6 +95,62 @@ func (a *api) section(root string, b *bytes.Buffer) (done, partial int, err erro
 		}
 	}
 	return done, partial, nil
+}
+
+const plainHead = `
+## s3
+
+Amazon S3, API version 2006-03-01, with a wire of its own. What is listed is served, with these deviations; every other operation, and a header that asks
+for more, answers ` + "`NotImplemented`" + `.
+
+| operation | status |
+|---|---|
+`
+
+// plainSection is section for the door of S3, which has no model here: its operations
+// are its files that have a status.
+func plainSection(root string, b *bytes.Buffer) (done, partial int, err error) {
+	b.WriteString(plainHead)
+	files, err := filepath.Glob(filepath.Join(root, "internal", "s3", "*.go"))
+	if err != nil {
+		return 0, 0, err
+	}
+	var deviations []string
+	for _, path := range files {
+		st, err := readStatus(path, "s3")
+		if err != nil {
+			return 0, 0, err
+		}
+		name := camel(strings.TrimSuffix(filepath.Base(path), ".go"))
+		switch {
+		case st.Text == "":
+			continue
+		case st.Text == "done":
+			done++
+		case strings.HasPrefix(st.Text, "partial: "):
+			partial++
+		default:
+			return 0, 0, fmt.Errorf("%s: status %q is neither done nor partial", name, st.Text)
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", name, st.Text)
+		for _, d := range st.Deviations {
+			deviations = append(deviations, name+": "+d)
+		}
+	}
+	b.WriteString("\nKnown deviations:\n\n")
+	for _, d := range deviations {
+		b.WriteString("- " + d + "\n")
+	}
+	return done, partial, nil
+}
+
+// camel undoes snake.
+func camel(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "_") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
 }
 
 // readStatus reads the tag lines of a file's comments before its first

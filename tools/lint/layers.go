@@ -38,9 +38,11 @@ var layers = []layer{
 
 	{"door", []string{
 		"internal/kinesis", "internal/firehose", "internal/kinesisvideo", "internal/flink", "internal/msk",
-		"internal/lease", "internal/s3"}, []string{
+		"internal/lease"}, []string{
 		"internal/awsapi", "awsapi/model", "wire", "domain", "internal/identity", "internal/objstore", "ground"}, true,
 		"a door translates a wire API to the domain: it keeps nothing itself, and needs no other door to do it"},
+	{"s3", []string{"internal/s3"}, []string{"internal/awsapi", "internal/sigv4", "internal/objstore", "ground"}, true,
+		"S3 is a door with a wire of its own: it proves bodies while they are read, and needs nothing of the domain"},
 	{"kafka", []string{"internal/kafka"}, []string{"internal/kwire", "domain", "log", "internal/identity", "ground"}, false,
 		"the Kafka door moves batches untouched, so it may use the log directly, but no other door and no HTTP"},
 	{"console", []string{"internal/console"}, []string{"internal/awsapi", "awsapi/model", "domain", "internal/identity", "ground"}, true,
@@ -223,9 +225,9 @@ type dependency struct {
 // dependencies are all modules that may be imported; dependencyPage says what
 // each is for.
 var dependencies = []dependency{
-	{"github.com/aws/aws-sdk-go-v2", []string{"internal/cli", "internal/client", "internal/demo", "thalwegtest"}, true,
-		"the server speaks AWS's wire from its own generated models; the SDK is what clients use"},
-	{"github.com/aws/smithy-go", []string{"internal/cli", "internal/client", "internal/demo", "thalwegtest"}, true,
+	{"github.com/aws/aws-sdk-go-v2", []string{"internal/cli", "internal/client", "internal/demo", "internal/objstore/s3", "thalwegtest"}, true,
+		"the server speaks AWS's wire from its own generated models; the SDK is what clients use, the object store in S3 among them"},
+	{"github.com/aws/smithy-go", []string{"internal/cli", "internal/client", "internal/demo", "internal/objstore/s3", "thalwegtest"}, true,
 		"the server speaks AWS's wire from its own generated models; the SDK is what clients use"},
 	{"github.com/twmb/franz-go", []string{"internal/kwire", "internal/kafka", "internal/brokers", "internal/log/kafkalog", "internal/cli"}, true,
 		"Kafka's messages are known to the framing, the door, the records of its groups and the Kafka log; the command line is a client"},
