@@ -30,6 +30,7 @@ need() {
 }
 
 need python3 python3 python3-venv
+need curl curl
 need node nodejs npm
 need javac openjdk-17-jdk-headless
 need mvn maven
