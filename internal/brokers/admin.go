@@ -60,9 +60,6 @@ func (c *Cluster) CheckTopic(n *NewTopic) *Error {
 		return refuse(InvalidReplication, "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached "+
 			"because only %d broker(s) are registered or some brokers have all their log directories cordoned.", n.Replication, n.Replication, c.Brokers())
 	}
-	if n.internal { // the brokers rewrite these themselves
-		return nil
-	}
 	return checkConfigs(n.Configs)
 }
 

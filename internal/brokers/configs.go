@@ -44,19 +44,21 @@ const (
 // and bounds: Apache Kafka 4.x, kafka.apache.org/documentation/#topicconfigs.
 // What says "kept" has no effect on this log beyond being kept and shown.
 var topicConfigs = []ConfigKey{
-	{Name: "cleanup.policy", Type: ListType, Default: "delete", Broker: "log.cleanup.policy", words: []string{"delete"},
-		Doc: "Records are removed past retention. There is no compaction: compact is refused."},
+	{Name: "cleanup.policy", Type: ListType, Default: "delete", Broker: "log.cleanup.policy", words: []string{"compact", "delete"},
+		Doc: "delete: records are removed past retention. compact: of every key the last record is kept."},
 	{Name: "compression.gzip.level", Type: IntType, Default: "-1", Broker: "compression.gzip.level", min: -1, max: 9, Doc: "Kept."},
 	{Name: "compression.lz4.level", Type: IntType, Default: "9", Broker: "compression.lz4.level", min: 1, max: 17, Doc: "Kept."},
 	{Name: "compression.type", Type: StringType, Default: "producer", Broker: "compression.type", words: []string{"producer"},
 		Doc: "Batches stay as the producer made them."},
 	{Name: "compression.zstd.level", Type: IntType, Default: "3", Broker: "compression.zstd.level", min: -131072, max: 22, Doc: "Kept."},
-	{Name: "delete.retention.ms", Type: LongType, Default: "86400000", Broker: "log.cleaner.delete.retention.ms", max: maxLong, Doc: "Kept."},
+	{Name: "delete.retention.ms", Type: LongType, Default: "86400000", Broker: "log.cleaner.delete.retention.ms", max: maxLong,
+		Doc: "How long tombstones, and the markers of transactions, stay from the first compaction that meets them."},
 	{Name: "file.delete.delay.ms", Type: LongType, Default: "60000", Broker: "log.segment.delete.delay.ms", max: maxLong, Doc: "Kept."},
 	{Name: "flush.messages", Type: LongType, Default: "9223372036854775807", Broker: "log.flush.interval.messages", min: 1, max: maxLong, Doc: "Kept: --durability decides."},
 	{Name: "flush.ms", Type: LongType, Default: "9223372036854775807", Broker: "log.flush.interval.ms", max: maxLong, Doc: "Kept: --durability decides."},
 	{Name: "index.interval.bytes", Type: IntType, Default: "4096", Broker: "log.index.interval.bytes", max: maxInt, Doc: "Kept."},
-	{Name: "max.compaction.lag.ms", Type: LongType, Default: "9223372036854775807", Broker: "log.cleaner.max.compaction.lag.ms", min: 1, max: maxLong, Doc: "Kept."},
+	{Name: "max.compaction.lag.ms", Type: LongType, Default: "9223372036854775807", Broker: "log.cleaner.max.compaction.lag.ms", min: 1, max: maxLong,
+		Doc: "How long after its arrival a record is compacted in any case."},
 	{Name: "max.message.bytes", Type: IntType, Default: "1048588", Broker: "message.max.bytes", max: maxInt,
 		Doc: "The largest record batch, as it comes."},
 	{Name: "message.timestamp.after.max.ms", Type: LongType, Default: "3600000", Broker: "log.message.timestamp.after.max.ms", max: maxLong,
@@ -65,18 +67,22 @@ var topicConfigs = []ConfigKey{
 		Doc: "How far a record's time may be behind the server's."},
 	{Name: "message.timestamp.type", Type: StringType, Default: "CreateTime", Broker: "log.message.timestamp.type", words: []string{"CreateTime", "LogAppendTime"},
 		Doc: "Whose time a record bears."},
-	{Name: "min.cleanable.dirty.ratio", Type: DoubleType, Default: "0.5", Broker: "log.cleaner.min.cleanable.ratio", max: 1, Doc: "Kept."},
-	{Name: "min.compaction.lag.ms", Type: LongType, Default: "0", Broker: "log.cleaner.min.compaction.lag.ms", max: maxLong, Doc: "Kept."},
+	{Name: "min.cleanable.dirty.ratio", Type: DoubleType, Default: "0.5", Broker: "log.cleaner.min.cleanable.ratio", max: 1,
+		Doc: "How large a part of a partition is new before it is compacted again."},
+	{Name: "min.compaction.lag.ms", Type: LongType, Default: "0", Broker: "log.cleaner.min.compaction.lag.ms", max: maxLong,
+		Doc: "How long after its arrival a record is not compacted."},
 	{Name: "min.insync.replicas", Type: IntType, Default: "1", Broker: "min.insync.replicas", min: 1, max: maxInt, Doc: "Kept: all replicas are one log."},
 	{Name: "preallocate", Type: BoolType, Default: "false", Broker: "log.preallocate", Doc: "Kept."},
 	{Name: "retention.bytes", Type: LongType, Default: "-1", Broker: "log.retention.bytes", min: -1, max: maxLong,
 		Doc: "How much of a partition is kept; -1 is without bound."},
 	{Name: "retention.ms", Type: LongType, Default: "604800000", Broker: "log.retention.ms", min: -1, max: maxLong,
 		Doc: "How long a record is kept after its arrival; -1 is for ever."},
-	{Name: "segment.bytes", Type: IntType, Default: "1073741824", Broker: "log.segment.bytes", min: 14, max: maxInt, Doc: "Kept."},
+	{Name: "segment.bytes", Type: IntType, Default: "1073741824", Broker: "log.segment.bytes", min: 14, max: maxInt,
+		Doc: "How many bytes have to be new for compaction; never more than 16 MiB."},
 	{Name: "segment.index.bytes", Type: IntType, Default: "10485760", Broker: "log.index.size.max.bytes", min: 4, max: maxInt, Doc: "Kept."},
 	{Name: "segment.jitter.ms", Type: LongType, Default: "0", Broker: "log.roll.jitter.ms", max: maxLong, Doc: "Kept."},
-	{Name: "segment.ms", Type: LongType, Default: "604800000", Broker: "log.roll.ms", min: 1, max: maxLong, Doc: "Kept."},
+	{Name: "segment.ms", Type: LongType, Default: "604800000", Broker: "log.roll.ms", min: 1, max: maxLong,
+		Doc: "How old what is new may be, before it is compacted even if it is less."},
 	{Name: "unclean.leader.election.enable", Type: BoolType, Default: "false", Broker: "unclean.leader.election.enable", Doc: "Kept: there is no other replica to elect."},
 }
 
@@ -148,6 +154,8 @@ func splitList(value string) []string {
 	}
 	return out
 }
+
+func compacts(policy string) bool { return slices.Contains(splitList(policy), "compact") }
 
 // checkConfigs refuses unknown entries and bad values.
 func checkConfigs(configs map[string]string) *Error {
@@ -230,7 +238,16 @@ func (c *Cluster) applyConfigs(name string, t *catalog.Topic) {
 			t.MaxBytes = 1
 		}
 	}
-	t.Hidden = t.Internal || len(name) > maxStreamName || c.scope.Cluster != ""
+	t.Compaction = catalog.Compaction{}
+	if compacts(value("cleanup.policy")) {
+		ratio, _ := strconv.ParseFloat(value("min.cleanable.dirty.ratio"), 64) // has been checked
+		t.Compaction = catalog.Compaction{
+			On: true, MinDirty: ratio, MinBytes: number("segment.bytes"), MinWaitMillis: min(number("segment.ms"), maxAgeMillis),
+			MinLagMillis: min(number("min.compaction.lag.ms"), maxAgeMillis), TombstoneMillis: min(number("delete.retention.ms"), maxAgeMillis),
+			MaxLagMillis: min(number("max.compaction.lag.ms"), maxAgeMillis),
+		}
+	}
+	t.Hidden = t.Internal || t.Compaction.On || len(name) > maxStreamName || c.scope.Cluster != ""
 }
 
 // maxAgeMillis is the longest retention that the log can keep; 292 years.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sort"
 
 	"thalweg/internal/log"
@@ -216,8 +217,8 @@ func (c *Cluster) Trim(t *Topic, i int32, offset int64) (int64, *Error) {
 	switch {
 	case t.OwnedByStreams():
 		return -1, refuse(PolicyViolation, "Topic %s is a Kinesis data stream, whose records expire by age only (DecreaseStreamRetentionPeriod).", t.Name())
-	case t.Internal():
-		return -1, refuse(PolicyViolation, "The records of topic %s cannot be deleted: they are the brokers' own.", t.Name())
+	case t.Internal() || t.limits.keyed && !slices.Contains(splitList(t.Config("cleanup.policy")), "delete"):
+		return -1, refuse(PolicyViolation, "The records of topic %s cannot be deleted: its cleanup.policy has no delete.", t.Name())
 	}
 	info, err := c.log.Info(p)
 	if err != nil {

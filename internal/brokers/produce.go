@@ -80,6 +80,11 @@ func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
 	case err != nil:
 		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
 	}
+	if t.limits.keyed {
+		if err := checkKeys(b, d); err != nil {
+			return err
+		}
+	}
 	now := clock.Millis(c.clock)
 	if t.limits.logTime {
 		stamp(b, h, now)
@@ -88,6 +93,24 @@ func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
 	if h.MaxTimestamp > now && h.MaxTimestamp-now > t.limits.after || h.BaseTimestamp < now && now-h.BaseTimestamp > t.limits.before {
 		return refuse(InvalidTimestamp, "A timestamp of the batch (%d to %d) is out of range: message.timestamp.before.max.ms is %d, "+
 			"message.timestamp.after.max.ms is %d.", h.BaseTimestamp, h.MaxTimestamp, t.limits.before, t.limits.after)
+	}
+	return nil
+}
+
+// checkKeys refuses records without a key, which compaction could not tell apart.
+func checkKeys(b []byte, d *batch.Decompressor) *Error {
+	b, err := d.Decompress(b)
+	if err != nil {
+		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
+	}
+	it, err := batch.Records(b)
+	if err != nil {
+		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
+	}
+	for it.Next() {
+		if it.Record().Key == nil {
+			return refuse(InvalidRecord, "Compacted topic cannot accept message without key in topic partition.")
+		}
 	}
 	return nil
 }

@@ -132,7 +132,8 @@ func (c *Cluster) Configure(ctx context.Context, list map[string]string) *Error 
 			continue
 		}
 		scratch := *t.res.Clone().Stream.Topic
-		if c.applyConfigs(t.Name(), &scratch); scratch.MaxAgeMillis == t.res.Stream.Topic.MaxAgeMillis && scratch.MaxBytes == t.res.Stream.Topic.MaxBytes {
+		now := t.res.Stream.Topic
+		if c.applyConfigs(t.Name(), &scratch); scratch.MaxAgeMillis == now.MaxAgeMillis && scratch.MaxBytes == now.MaxBytes && scratch.Compaction == now.Compaction {
 			continue
 		}
 		err := c.streams.ChangeTopic(ctx, c.scope, t.Name(), func(topic *catalog.Topic) error {

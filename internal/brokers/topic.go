@@ -19,6 +19,7 @@ type Topic struct {
 type produceLimits struct {
 	maxBytes int
 	logTime  bool // message.timestamp.type is LogAppendTime
+	keyed    bool // cleanup.policy has compact
 	before   int64
 	after    int64
 }
@@ -33,6 +34,7 @@ func newTopic(r *catalog.Resource, set *settings) *Topic {
 	t.limits = produceLimits{
 		maxBytes: int(t.number("max.message.bytes")),
 		logTime:  t.Config("message.timestamp.type") == "LogAppendTime",
+		keyed:    compacts(t.Config("cleanup.policy")),
 		before:   t.number("message.timestamp.before.max.ms"),
 		after:    t.number("message.timestamp.after.max.ms"),
 	}

@@ -90,13 +90,12 @@ func TestConfigsChange(t *testing.T) {
 		config  string // of cleanup.policy and retention.ms
 		age     time.Duration
 	}{
-		{false, ConfigChange{Name: "cleanup.policy", Value: "compact", Op: AppendConfig}, InvalidConfig, "delete 60000", time.Minute},
-		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: SubtractConfig}, OK, " 60000", 0},
-		{false, ConfigChange{Name: "retention.ms", Op: DeleteConfig}, OK, " 604800000", 0},
-		{false, ConfigChange{Name: "retention.ms", Value: "1", Op: AppendConfig}, InvalidConfig, " 604800000", 0},
-		{false, ConfigChange{Name: "retention.ms", Value: "x"}, InvalidConfig, " 604800000", 0},
-		{false, ConfigChange{Name: "nope", Value: "x"}, InvalidConfig, " 604800000", 0},
-		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: AppendConfig}, OK, "delete 604800000", 7 * 24 * time.Hour},
+		{false, ConfigChange{Name: "cleanup.policy", Value: "compact", Op: AppendConfig}, OK, "delete,compact 60000", time.Minute},
+		{false, ConfigChange{Name: "cleanup.policy", Value: "delete", Op: SubtractConfig}, OK, "compact 60000", 0},
+		{false, ConfigChange{Name: "retention.ms", Op: DeleteConfig}, OK, "compact 604800000", 0},
+		{false, ConfigChange{Name: "retention.ms", Value: "1", Op: AppendConfig}, InvalidConfig, "compact 604800000", 0},
+		{false, ConfigChange{Name: "retention.ms", Value: "x"}, InvalidConfig, "compact 604800000", 0},
+		{false, ConfigChange{Name: "nope", Value: "x"}, InvalidConfig, "compact 604800000", 0},
 		{true, ConfigChange{Name: "retention.ms", Value: "5000"}, OK, "delete 5000", 5 * time.Second},
 	} {
 		if got := change(step.replace, step.change); got != step.want {
@@ -190,5 +189,54 @@ func TestEpochs(t *testing.T) {
 	}
 	if found, end, err := w.cluster.EpochEnd(topic, 0, epochs[2]+100); err != nil || found != -1 || end != -1 {
 		t.Errorf("an epoch to come: %d, %d, %v", found, end, err)
+	}
+}
+
+// TestCompactedTopics gives the log what a topic's entries say of compaction, and
+// refuses what such a topic cannot have.
+func TestCompactedTopics(t *testing.T) {
+	w := newWorld(t)
+	create := func(name string, configs map[string]string) *Topic {
+		t.Helper()
+		topic, err := w.cluster.CreateTopic(t.Context(), NewTopic{Name: name, Partitions: 1, Replication: 1, Configs: configs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return topic
+	}
+	config := func(topic *Topic) log.Config {
+		t.Helper()
+		p, _ := topic.Partition(0)
+		info, err := w.log.Info(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Config
+	}
+	table := create("table", map[string]string{
+		"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.25", "segment.bytes": "1000", "segment.ms": "2000",
+		"min.compaction.lag.ms": "3000", "max.compaction.lag.ms": "4000", "delete.retention.ms": "5000",
+	})
+	want := log.Config{Compaction: log.Compaction{
+		On: true, MinDirty: 0.25, MinBytes: 1000, MinWait: 2 * time.Second, MinLag: 3 * time.Second, MaxLag: 4 * time.Second, Tombstones: 5 * time.Second,
+	}}
+	if got := config(table); got != want {
+		t.Errorf("config: %+v, want %+v", got, want)
+	}
+	if _, err := w.cluster.Trim(table, 0, 0); codeOf(err) != PolicyViolation {
+		t.Errorf("a trim: %v", err)
+	}
+	both := create("both", map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "60000"})
+	if got := config(both); !got.Compaction.On || got.MaxAge != time.Minute {
+		t.Errorf("compact,delete: %+v", got)
+	}
+	if _, err := w.cluster.Trim(both, 0, 0); err != nil {
+		t.Errorf("a trim of compact,delete: %v", err)
+	}
+	if err := w.cluster.ChangeConfigs(t.Context(), both, []ConfigChange{{Name: "cleanup.policy", Value: "compact", Op: SubtractConfig}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := config(w.cluster.Topic("both")); got.Compaction != (log.Compaction{}) || w.cluster.Topic("both").res.Stream.Topic.Hidden {
+		t.Errorf("no longer compacted: %+v", got)
 	}
 }

@@ -235,6 +235,19 @@ type Topic struct {
 	// 0 is without bound.
 	MaxAgeMillis int64 `json:"max_age_ms,omitempty"`
 	MaxBytes     int64 `json:"max_bytes,omitempty"`
+	// Compaction is how its partitions are compacted.
+	Compaction Compaction `json:"compaction,omitzero"`
+}
+
+// Compaction is a topic's compaction, as the log's Compaction describes it.
+type Compaction struct {
+	On              bool    `json:"on"`
+	MinDirty        float64 `json:"min_dirty"`
+	MinBytes        int64   `json:"min_bytes"`
+	MinWaitMillis   int64   `json:"min_wait_ms"`
+	MinLagMillis    int64   `json:"min_lag_ms,omitempty"`
+	MaxLagMillis    int64   `json:"max_lag_ms,omitempty"`
+	TombstoneMillis int64   `json:"tombstone_ms"`
 }
 
 // DataKey is what a key keeps: nothing that is secret.

@@ -10,15 +10,15 @@ import (
 //
 // Makes topics, each with its partitions in one durable step, and shows them as
 // provisioned Kinesis streams of as many uniform shards, unless the name is too
-// long for one. A replication factor is taken up to the number of brokers; all
-// replicas are one log. Of a manual assignment only the numbers count.
-// validate_only checks and makes nothing.
+// long for one or the topic is compacted. A replication factor is taken up to the
+// number of brokers; all replicas are one log. Of a manual assignment only the
+// numbers count. validate_only checks and makes nothing.
 //
 // Errors: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS,
 // INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT, INVALID_CONFIG,
 // INVALID_REQUEST, POLICY_VIOLATION for a quota of streams.
 //
-// Status: partial: cleanup.policy compact is refused, there is no compaction; entries of the configuration that its description calls kept have no effect
+// Status: partial: entries of the configuration that its description calls kept have no effect
 func (d *Door) createTopics(r *request, in *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsResponse, error) {
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	seen := map[string]int{}

@@ -137,9 +137,9 @@ What differs from Apache Kafka, in short:
   others what ACLs allow.
 - Groups are of the classic protocol. The consumer protocol of KIP-848, share groups, streams
   groups, quotas and delegation tokens are not built.
-- There is no compaction: cleanup.policy compact is refused with INVALID_CONFIG, so Kafka Connect and
-  schema registries cannot make their topics. Entries whose description says "kept" have
-  no effect.
+- Compaction is due by the bytes and the age of what no pass went over yet: there is no active segment
+  that it spares, and min.compaction.lag.ms is what keeps it off. Its times go by a record's arrival. A
+  compacted topic is no Kinesis stream. Entries whose description says "kept" have no effect.
 - The topics are the Kinesis streams of account 000000000000 in the server's region. Each door
   refuses to change what the other made. A stream does not reshard while a transaction is open in a
   shard that it closes, and a produce to a closed shard is refused: keyed Kafka producers do not follow a reshard.
@@ -341,11 +341,13 @@ func TestProduceRefusals(t *testing.T) {
 	s := newServer(t, 1, nil)
 	cl := s.client(t)
 	mustCreate(t, cl, "game", 1, "max.message.bytes", "500")
+	mustCreate(t, cl, "table", 1, "cleanup.policy", "compact")
 	damaged := oneBatch("one")
 	damaged[len(damaged)-1] ^= 1
 	old := oneBatch("one")
 	old[16] = 1
-	var late batch.Builder
+	var keyless, late batch.Builder
+	keyless.Append(batch.Record{Value: []byte("v"), Timestamp: time.Now().UnixMilli()})
 	late.Append(batch.Record{Value: []byte("v"), Timestamp: time.Now().Add(2 * time.Hour).UnixMilli()})
 	for name, tc := range map[string]struct {
 		topic   string
@@ -363,6 +365,7 @@ func TestProduceRefusals(t *testing.T) {
 		"no batch":              {"game", -1, nil, brokers.InvalidRecord},
 		"rubbish":               {"game", -1, []byte("rubbish"), brokers.CorruptMessage},
 		"too large":             {"game", -1, oneBatch(strings.Repeat("x", 600)), brokers.MessageTooLarge},
+		"no key, compacted":     {"table", -1, bytes.Clone(keyless.Finish()), brokers.InvalidRecord},
 		"from the future":       {"game", -1, bytes.Clone(late.Finish()), brokers.InvalidTimestamp},
 		"control batch":         {"game", -1, reseal(oneBatch("one"), batch.Control), brokers.InvalidRecord},
 		"of no producer":        {"game", -1, reseal(oneBatch("one"), batch.Transactional), brokers.InvalidRecord},

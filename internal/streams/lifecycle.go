@@ -133,6 +133,13 @@ func partitionConfig(st *catalog.Stream) log.Config {
 	c := log.Config{MaxAge: time.Duration(st.RetentionHours) * time.Hour, KeyID: st.DataKey}
 	if t := st.Topic; t != nil {
 		c.MaxAge, c.MaxBytes = time.Duration(t.MaxAgeMillis)*time.Millisecond, t.MaxBytes
+		if k := t.Compaction; k.On {
+			c.Compaction = log.Compaction{
+				On: true, MinDirty: k.MinDirty, MinBytes: k.MinBytes, MinWait: time.Duration(k.MinWaitMillis) * time.Millisecond,
+				MinLag: time.Duration(k.MinLagMillis) * time.Millisecond, MaxLag: time.Duration(k.MaxLagMillis) * time.Millisecond,
+				Tombstones: time.Duration(k.TombstoneMillis) * time.Millisecond,
+			}
+		}
 	}
 	return c
 }

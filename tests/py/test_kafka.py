@@ -208,11 +208,13 @@ def test_configs(bootstrap, admin):
     assert bad.value.args[0].code() == confluent_kafka.KafkaError.TOPIC_EXCEPTION
 
 
-def test_compaction_is_refused(bootstrap, admin):
-    with pytest.raises(confluent_kafka.KafkaException) as refused:
-        create(admin, "table", 1, cleanup_policy="compact")
-    assert refused.value.args[0].code() == confluent_kafka.KafkaError.INVALID_CONFIG
-    assert "table" not in admin.list_topics(timeout=20).topics
+def test_keyless_records_of_a_compacted_topic(bootstrap, admin):
+    create(admin, "table", 1, cleanup_policy="compact")
+    failed = []
+    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
+    producer.produce("table", b"no key", on_delivery=lambda e, m: failed.append(e))
+    assert producer.flush(20) == 0
+    assert failed[0].code() == confluent_kafka.KafkaError.INVALID_RECORD
 
 
 def test_topics_are_made_on_first_use(bootstrap, admin):

@@ -206,9 +206,9 @@ class ApacheClientTest {
         assertEquals(3, admin.describeTopics(List.of("admin")).allTopicNames().get().get("admin").partitions().get(0).isr().size());
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, "admin");
         admin.incrementalAlterConfigs(Map.of(resource, List.of(
-                new AlterConfigOp(new ConfigEntry("max.message.bytes", "2000000"), AlterConfigOp.OpType.SET)))).all().get();
+                new AlterConfigOp(new ConfigEntry("cleanup.policy", "compact"), AlterConfigOp.OpType.APPEND)))).all().get();
         Config config = admin.describeConfigs(List.of(resource)).all().get().get(resource);
-        assertEquals("2000000", config.get("max.message.bytes").value());
+        assertEquals("delete,compact", config.get("cleanup.policy").value());
         assertEquals("3600000", config.get("retention.ms").value());
         assertTrue(config.get("segment.bytes").isDefault());
         admin.createPartitions(Map.of("admin", NewPartitions.increaseTo(5))).all().get();
