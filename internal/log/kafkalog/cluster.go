@@ -2,6 +2,7 @@ package kafkalog
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -352,14 +353,32 @@ func (c *cluster) settings(cfg log.Config) [][2]string {
 	if cfg.MaxBytes > 0 {
 		size = cfg.MaxBytes
 	}
+	policy, k := "delete", cfg.Compaction
+	switch {
+	case k.On && age < 0 && size < 0:
+		policy = "compact"
+	case k.On:
+		policy = "compact,delete"
+	}
+	if k.On && k.MinWait > 0 {
+		segment = min(segment, k.MinWait)
+	}
+	lag := int64(math.MaxInt64)
+	if k.MaxLag > 0 {
+		lag = max(k.MaxLag.Milliseconds(), 1)
+	}
 	return [][2]string{
 		{"message.timestamp.type", "LogAppendTime"},
-		{"cleanup.policy", "delete"},
+		{"cleanup.policy", policy},
+		{"min.cleanable.dirty.ratio", strconv.FormatFloat(k.MinDirty, 'f', -1, 64)},
+		{"min.compaction.lag.ms", strconv.FormatInt(k.MinLag.Milliseconds(), 10)},
+		{"max.compaction.lag.ms", strconv.FormatInt(lag, 10)},
+		{"delete.retention.ms", strconv.FormatInt(k.Tombstones.Milliseconds(), 10)},
 		{"flush.messages", "1"},
 		{"max.message.bytes", strconv.Itoa(c.opts.MaxBatchBytes)},
 		{"retention.ms", strconv.FormatInt(age, 10)},
 		{"retention.bytes", strconv.FormatInt(size, 10)},
-		{"segment.ms", strconv.FormatInt(segment.Milliseconds(), 10)},
+		{"segment.ms", strconv.FormatInt(max(segment.Milliseconds(), 1), 10)},
 	}
 }
 

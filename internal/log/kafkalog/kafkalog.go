@@ -24,6 +24,8 @@
 //   - Fence and ExpectedEpoch hold against a process that was replaced, unless that
 //     process stalls between the journal and the partition.
 //   - Config: Kafka deletes whole segments; records outlive MaxAge by a 24th or more.
+//     Compaction spares the active segment, MinBytes is Kafka's own, and a record
+//     without a key is refused instead of removed.
 //   - Info: LastArrival and Epoch are what this process knows; Bytes is what Kafka
 //     stores, trimmed segments included for a while.
 //   - Watch never waits for more than 16 MiB, and learns of bytes a fetch later.

@@ -59,7 +59,8 @@ var partitionTests = []test{
 	{"config is kept and replaced", func(s *suite) {
 		p := part(3, 0)
 		one := log.Config{MaxAge: time.Hour, MaxBytes: 1 << 30, KeyID: 0}
-		two := log.Config{MaxAge: 24 * time.Hour, MaxBytes: 0}
+		two := log.Config{MaxAge: 24 * time.Hour, MaxBytes: 0, Compaction: log.Compaction{
+			On: true, MinDirty: 0.5, MinBytes: 1 << 20, MinWait: time.Hour, MinLag: time.Minute, MaxLag: 48 * time.Hour, Tombstones: time.Second}}
 		s.do(request(log.Entry{Kind: log.Create, Partition: p, Config: one}))
 		if got := s.info(p).Config; got != one {
 			s.Errorf("config %+v, want %+v", got, one)
