@@ -168,6 +168,22 @@ func checkConfigs(configs map[string]string) *Error {
 			return err
 		}
 	}
+	return checkLags(configs)
+}
+
+// checkLags refuses records that may not be compacted before they have to be.
+func checkLags(configs map[string]string) *Error {
+	lag := func(name string) int64 {
+		v, ok := configs[name]
+		if !ok {
+			v = configKey(name).Default
+		}
+		n, _ := strconv.ParseInt(v, 10, 64) // has been checked
+		return n
+	}
+	if least, most := lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"); least > most {
+		return refuse(InvalidConfig, "conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", least, most)
+	}
 	return nil
 }
 

@@ -37,12 +37,14 @@ func TestTopicsThatCannotBe(t *testing.T) {
 		"no number":           {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"retention.ms": "soon"}}, InvalidConfig},
 		"too small":           {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"retention.ms": "-2"}}, InvalidConfig},
 		"too large":           {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"min.cleanable.dirty.ratio": "1.5"}}, InvalidConfig},
-		"no such policy":      {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"cleanup.policy": "shred"}}, InvalidConfig},
-		"neither nor":         {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"preallocate": "maybe"}}, InvalidConfig},
-		"a hole":              {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {1}, 2: {1}}}, InvalidAssignment},
-		"no such broker":      {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {4}}}, InvalidAssignment},
-		"twice the same":      {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {1, 1}}}, InvalidAssignment},
-		"both":                {NewTopic{Name: "t", Partitions: 1, Replication: 1, Assignment: map[int32][]int32{0: {1}}}, InvalidRequest},
+		"lags that conflict": {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{
+			"min.compaction.lag.ms": "5", "max.compaction.lag.ms": "4"}}, InvalidConfig},
+		"no such policy": {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"cleanup.policy": "shred"}}, InvalidConfig},
+		"neither nor":    {NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"preallocate": "maybe"}}, InvalidConfig},
+		"a hole":         {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {1}, 2: {1}}}, InvalidAssignment},
+		"no such broker": {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {4}}}, InvalidAssignment},
+		"twice the same": {NewTopic{Name: "t", Partitions: -1, Replication: -1, Assignment: map[int32][]int32{0: {1, 1}}}, InvalidAssignment},
+		"both":           {NewTopic{Name: "t", Partitions: 1, Replication: 1, Assignment: map[int32][]int32{0: {1}}}, InvalidRequest},
 	} {
 		if _, err := w.cluster.CreateTopic(t.Context(), tc.n); codeOf(err) != tc.want {
 			t.Errorf("%s: %v, want code %d", name, err, tc.want)
