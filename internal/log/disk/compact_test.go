@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,5 +258,170 @@ func TestCompactionOfMoreKeysThanItKnows(t *testing.T) {
 	}
 	if !maps.Equal(got, want) || n > len(want)+10 {
 		t.Errorf("%d records, %d keys, want %d", n, len(got), len(want))
+	}
+}
+
+// TestCompactionBesideReaders compacts all the time while others append, in
+// transactions too, and read: every reader finds the last of each key that was
+// acknowledged before it began, or a later one, and nothing that was aborted.
+func TestCompactionBesideReaders(t *testing.T) {
+	l := open(t, vfs.NewMem(1), func(o *disk.Options) {
+		o.Manual, o.Clock, o.CompactEvery, o.RetentionEvery = false, clock.System(), time.Millisecond, time.Millisecond
+	})
+	defer closeLog(t, l)
+	must(t, l, create(pid(1), eager(0)))
+	const keys, rounds = 20, 1500
+	var acked [keys]atomic.Int64
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	wg.Go(func() {
+		defer close(done)
+		seq := int32(0)
+		for i := int64(1); i <= rounds; i++ {
+			k := i * i % keys
+			b := kv(fmt.Sprintf("k%d=%d", k, i))
+			if i%3 == 0 {
+				bad := signed(kv(fmt.Sprintf("k%d=%d", k, -i), fmt.Sprintf("k%d=%d", (k+1)%keys, -i)), 5, seq, batch.Transactional)
+				seq += 2
+				must(t, l, data(pid(1), bad))
+				must(t, l, data(pid(1), marker(5, 0, false)))
+			}
+			if i%4 == 0 {
+				b = signed(b, 5, seq, batch.Transactional)
+				seq++
+			}
+			must(t, l, data(pid(1), b))
+			if i%4 == 0 {
+				must(t, l, data(pid(1), marker(5, 0, true)))
+			}
+			acked[k].Store(i)
+		}
+	})
+	for range 2 {
+		wg.Go(func() {
+			for last := false; !last; {
+				select {
+				case <-done:
+					last = true
+				default:
+				}
+				var want [keys]int64
+				for k := range want {
+					want[k] = acked[k].Load()
+				}
+				got, err := table(l)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for k, w := range want {
+					if g := got[fmt.Sprint("k", k)]; g < w {
+						t.Errorf("key %d is %d, acknowledged was %d", k, g, w)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if st := l.Stats(); st.Compactions == 0 || st.Compacted == 0 {
+		t.Errorf("stats: %+v", st)
+	}
+}
+
+// table reads partition 1 as a reader of what is committed does, until there is no
+// more: what it passes by may have gone for something that came meanwhile. Within
+// one read it leaves out a producer's batches from the first offset that it is told
+// to the next marker.
+func table(l log.Log) (map[string]int64, error) {
+	out := map[string]int64{}
+	in, err := l.Info(pid(1))
+	if err != nil {
+		return nil, err
+	}
+	for at := in.Start; ; {
+		if in, err = l.Info(pid(1)); err != nil || at >= in.Stable {
+			return out, err
+		}
+		b, err := l.Read(pid(1), at, 4000, log.Committed)
+		if err != nil {
+			return nil, err
+		}
+		if len(b.List) == 0 {
+			b.Release()
+			return nil, fmt.Errorf("nothing at %d, the stable offset was %d", at, in.Stable)
+		}
+		aborting := map[int64]bool{}
+		aborted := b.Aborted
+		for _, x := range b.List {
+			if x.Base+int64(x.Count) <= at {
+				return nil, fmt.Errorf("batch at %d after %d", x.Base, at)
+			}
+			at = x.Base + int64(x.Count)
+			for len(aborted) > 0 && aborted[0].FirstOffset <= x.Base {
+				aborting[aborted[0].ProducerID] = true
+				aborted = aborted[1:]
+			}
+			h, err := batch.ParseHeader(x.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			if h.Attributes&batch.Control != 0 {
+				delete(aborting, h.ProducerID)
+				continue
+			}
+			it, err := batch.Records(x.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			for it.Next() {
+				n, err := strconv.ParseInt(string(it.Record().Value), 10, 64)
+				switch {
+				case aborting[h.ProducerID] && h.Attributes&batch.Transactional != 0:
+				case err != nil || n < 0:
+					return nil, fmt.Errorf("record at %d: %d, %v", it.Record().Offset, n, err)
+				default:
+					out[string(it.Record().Key)] = n
+				}
+			}
+		}
+		b.Release()
+	}
+}
+
+// BenchmarkCompaction compacts 64 MiB of records of 1 KiB in batches of 16, of which
+// half are of keys that come again.
+func BenchmarkCompaction(b *testing.B) {
+	const batches, each = 4096, 16
+	value := strings.Repeat("v", 1000)
+	b.SetBytes(batches * each * 1024)
+	for b.Loop() {
+		b.StopTimer()
+		l := open(b, vfs.OS{}, func(o *disk.Options) {
+			*o = disk.Options{FS: o.FS, Dir: b.TempDir(), Clock: clock.System(), Manual: true, Durability: log.Written, WALFileBytes: 16 << 20}
+		})
+		must(b, l, create(pid(1), eager(time.Hour)))
+		for i := range batches {
+			pairs := make([]string, each)
+			for k := range pairs {
+				pairs[k] = fmt.Sprint("key", (i*each+k)%(batches*each/2), "=", value)
+			}
+			must(b, l, data(pid(1), kv(pairs...)))
+			if i%1024 == 1023 {
+				if err := l.Step(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := l.Checkpoint(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		compacted(b, l)
+		b.StopTimer()
+		if st := l.Stats(); st.Compacted != batches*each/2 {
+			b.Fatalf("%d records went", st.Compacted)
+		}
+		closeLog(b, l)
+		b.StartTimer()
 	}
 }
