@@ -28,6 +28,7 @@ package log
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"thalweg/internal/errs"
@@ -109,6 +110,9 @@ type Compaction struct {
 	// meets it.
 	Tombstones time.Duration
 }
+
+// NoTimestamp is before every timestamp.
+const NoTimestamp = math.MinInt64
 
 // AnyEpoch as ExpectedEpoch fences nothing. It is the zero value on purpose:
 // real epochs start at 1 with the first Fence.
@@ -209,6 +213,13 @@ type Log interface {
 	// after arrival (Unix ms), and its arrival; the end offset and -1 when there
 	// is none. Never below the log start.
 	OffsetForTime(p PartitionID, arrival int64) (offset, at int64, err error)
+	// OffsetForTimestamp returns the base offset of the first batch that ends after
+	// from and whose maximum timestamp, the sender's, is not before timestamp; -1 when
+	// there is none. Markers of transactions have no timestamp.
+	OffsetForTimestamp(p PartitionID, from, timestamp int64) (offset int64, err error)
+	// LatestTimestamp returns the highest maximum timestamp of the batches that begin
+	// below end; NoTimestamp when there is none.
+	LatestTimestamp(p PartitionID, end int64) (int64, error)
 
 	// Producers are the producers with an id that the partition knows of, by id, as of
 	// everything acknowledged and, maybe, of what is about to be. Errors: ErrNotFound,

@@ -410,6 +410,38 @@ func (m *machine) spotCheck() {
 	}
 	if len(f.recs) > 0 {
 		m.checkTime(id, f)
+		m.checkStamps(id, f)
+	}
+}
+
+// checkStamps asks for the offset of a random timestamp, and for the latest one.
+func (m *machine) checkStamps(id log.PartitionID, f found) {
+	stamp := func(r rec) int64 {
+		h, err := batch.ParseHeader(r.bytes)
+		if err != nil || h.Attributes&batch.Control != 0 {
+			return log.NoTimestamp
+		}
+		return h.MaxTimestamp
+	}
+	at := stamp(f.recs[m.rng.IntN(len(f.recs))]) + m.rng.Int64N(3) - 1
+	if at < 0 {
+		at = 0
+	}
+	from, end := f.recs[m.rng.IntN(len(f.recs))].base, f.recs[m.rng.IntN(len(f.recs))].base+m.rng.Int64N(2)
+	want, latest := int64(-1), int64(log.NoTimestamp)
+	for _, r := range f.recs {
+		if want < 0 && r.base >= from && stamp(r) >= at {
+			want = r.base
+		}
+		if r.base < end {
+			latest = max(latest, stamp(r))
+		}
+	}
+	if got, err := m.log.OffsetForTimestamp(id, from, at); err != nil || got != want {
+		m.fail("offset of %v for timestamp %d from %d: %d, %v; want %d", id, at, from, got, err, want)
+	}
+	if got, err := m.log.LatestTimestamp(id, end); err != nil || got != latest {
+		m.fail("latest timestamp of %v below %d: %d, %v; want %d", id, end, got, err, latest)
 	}
 }
 

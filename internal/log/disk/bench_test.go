@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/identity"
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/vfs"
 )
@@ -287,4 +289,52 @@ func BenchmarkEncrypted(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkOffsetForTimestamp finds a timestamp in the middle of 256 MiB in segments,
+// and the latest; scan is what it took to read up to there.
+func BenchmarkOffsetForTimestamp(b *testing.B) {
+	l := benchLog(b, func(o *disk.Options) { o.Durability = log.Written })
+	defer closeLog(b, l)
+	p := pid(1)
+	must(b, l, create(p, log.Config{}))
+	const batches = 16384
+	value := bytes.Repeat([]byte("v"), 1000)
+	for i := range batches {
+		var w batch.Builder
+		for range 16 {
+			w.Append(batch.Record{Timestamp: int64(i), Key: []byte("key"), Value: value})
+		}
+		must(b, l, data(p, w.Finish()))
+	}
+	if err := l.Checkpoint(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("find", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := l.OffsetForTimestamp(p, 0, batches/2); err != nil || got != batches/2*16 {
+				b.Fatal(got, err)
+			}
+		}
+	})
+	b.Run("latest", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := l.LatestTimestamp(p, 1<<62); err != nil || got != batches-1 {
+				b.Fatal(got, err)
+			}
+		}
+	})
+	b.Run("scan", func(b *testing.B) {
+		for b.Loop() {
+			for at := int64(0); at < batches/2*16; {
+				got, err := l.Read(p, at, 1<<20, log.Uncommitted)
+				if err != nil {
+					b.Fatal(err)
+				}
+				last := got.List[len(got.List)-1]
+				at = last.Base + int64(last.Count)
+				got.Release()
+			}
+		}
+	})
 }

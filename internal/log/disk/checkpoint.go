@@ -232,8 +232,7 @@ func (l *Log) syncSegments() (synced int, err error) {
 // the first reader makes it again.
 func (l *Log) writeIndex(id uint64) error {
 	ix := l.files.index(id)
-	fi, ok := l.m.files[id]
-	if ix == nil || !ok {
+	if _, ok := l.m.files[id]; ix == nil || !ok {
 		return nil
 	}
 	// Under its name there is a whole index or none.
@@ -242,7 +241,7 @@ func (l *Log) writeIndex(id uint64) error {
 	if err != nil {
 		return fmt.Errorf("write index: %w", err)
 	}
-	if _, err = f.WriteAt(ix.encode(id, fi.size, l.history), 0); err == nil {
+	if _, err = f.WriteAt(ix.encode(id, l.history), 0); err == nil {
 		if err = f.SyncData(); err != nil {
 			err = &syncError{err}
 		}

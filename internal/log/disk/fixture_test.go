@@ -128,6 +128,14 @@ func openFixture(t *testing.T, stored string, version int) {
 			t.Errorf("partition %d: %+v, %v", p, in, err)
 		}
 	}
+	if latest, err := l.LatestTimestamp(pid(0), 1<<62); err != nil || latest != 0 {
+		t.Errorf("latest timestamp: %d, %v", latest, err)
+	}
+	for from, want := range map[int64]int64{0: 3, 30: 30, fixtureBatches: -1} {
+		if got, err := l.OffsetForTimestamp(pid(0), from, 0); err != nil || got != want {
+			t.Errorf("offset for timestamp from %d: %d, %v, want %d", from, got, err, want)
+		}
+	}
 	b, err := l.Read(pid(2), 0, 1000, log.Committed)
 	if err != nil || len(b.Aborted) != 1 || b.Aborted[0].ProducerID != 9 {
 		t.Errorf("aborted transactions: %+v, %v", b.Aborted, err)

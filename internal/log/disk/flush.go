@@ -19,7 +19,7 @@ type runWriter struct {
 	file *segFile
 	pos  int64 // of buf[0] in the file
 	buf  []byte
-	note []indexEntry // of every frame added
+	note []noted // of every frame added
 	// pace syncs the file after so many bytes, if not 0; unsynced counts.
 	pace, unsynced int64
 }
@@ -54,12 +54,13 @@ func (w *runWriter) add(p *partition, r *ref, e *extent) error {
 		return err
 	}
 	if e.size == 0 {
-		*e = extent{kind: w.file.kind, file: w.file.id, pos: at, base: r.base, first: r.arrival}
+		*e = extent{kind: w.file.kind, file: w.file.id, pos: at, base: r.base, first: r.arrival, stamp: log.NoTimestamp, stamped: true}
 	}
 	e.size += int64(r.size)
 	e.end, e.last = r.end(), r.arrival
 	e.bytes += r.bytes()
-	w.note = append(w.note, indexEntry{at, r.base, r.arrival})
+	e.stamp = max(e.stamp, r.stamp)
+	w.note = append(w.note, noted{indexEntry{at, r.base, r.arrival, r.stamp}, int(r.size)})
 	if len(w.buf) >= pieceSize {
 		return w.flushBuf()
 	}
@@ -243,7 +244,7 @@ func (l *Log) flushPiece(p *partition, s *segment, refs []ref) (n int, e extent,
 	}
 	if ix != nil {
 		for _, e := range w.note {
-			ix.add(e.pos, e.base, e.arrival)
+			ix.add(e)
 		}
 	}
 	return n, e, nil

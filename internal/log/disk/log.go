@@ -115,7 +115,7 @@ func (l *Log) show(p *partition, f *frame, payload []byte, file *walFile, pos in
 	p.changedLSN = f.lsn
 	switch f.kind {
 	case log.Data:
-		p.addRef(f, file, pos)
+		p.addRef(f, payload, file, pos)
 		p.showTxn(f, payload)
 		if p.dirty >= l.o.FlushBytes && !p.queued {
 			p.queued = true

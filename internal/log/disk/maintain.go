@@ -35,8 +35,8 @@ type maintainer struct {
 	// reclaimable is what retention has trimmed of segments since the last
 	// checkpoint, bytes.
 	reclaimable int64
-	piece       []byte       // memory for gathering writes
-	note        []indexEntry // likewise
+	piece       []byte  // memory for gathering writes
+	note        []noted // likewise
 }
 
 // fileInfo is a segment or pack on disk.

@@ -29,7 +29,8 @@ const (
 	partAborted   = 2
 	partCompacted = 4
 
-	extentSparse = 4 // beside the kind
+	extentSparse  = 4 // beside the kind
+	extentStamped = 8
 )
 
 // edit is one step of the manifest.
@@ -113,6 +114,9 @@ func (p *partEdit) append(b []byte) []byte {
 		if e.sparse {
 			kind |= extentSparse
 		}
+		if e.stamped {
+			kind |= extentStamped
+		}
 		b = binary.AppendUvarint(b, kind)
 		b = binary.AppendUvarint(b, e.file)
 		b = binary.AppendUvarint(b, uint64(e.pos))
@@ -122,6 +126,9 @@ func (p *partEdit) append(b []byte) []byte {
 		b = binary.AppendVarint(b, e.first)
 		b = binary.AppendUvarint(b, uint64(e.last-e.first))
 		b = binary.AppendUvarint(b, uint64(e.bytes))
+		if e.stamped {
+			b = binary.AppendVarint(b, e.stamp)
+		}
 	}
 	if p.hasAborted {
 		b = binary.AppendUvarint(b, uint64(len(p.aborted)))
@@ -247,10 +254,13 @@ func (d *decoder) part() partEdit {
 	p.drop, p.keep = int(d.u(1<<31)), int(d.u(1<<31))
 	for range d.count() {
 		kind := d.u32()
-		e := extent{kind: kind &^ extentSparse, sparse: kind&extentSparse != 0, file: d.u(1<<64 - 1), pos: d.pos(), size: d.pos(), base: d.pos()}
+		e := extent{kind: kind &^ (extentSparse | extentStamped), sparse: kind&extentSparse != 0, file: d.u(1<<64 - 1), pos: d.pos(), size: d.pos(), base: d.pos()}
 		e.end = e.base + d.pos()
 		e.first = d.s()
 		e.last, e.bytes = e.first+d.pos(), d.pos()
+		if e.stamped = kind&extentStamped != 0; e.stamped {
+			e.stamp = d.s()
+		}
 		d.bad = d.bad || e.kind != kindSegment && e.kind != kindPack || e.end <= e.base || e.pos < segHeadSize || e.size <= 0
 		p.extents = append(p.extents, e)
 	}

@@ -125,12 +125,12 @@ func (l *Log) copyRun(w *runWriter, p *partition, old extent) (extent, error) {
 		return extent{}, errs.Wrap(errs.Internal, "read pack", err)
 	}
 	for next, b := old.base, w.buf[n:]; len(b) > 0; {
-		f, _, ok := parseFrame(b, l.history.seed)
+		f, payload, ok := parseFrame(b, l.history.seed)
 		if !ok || f.id != p.id || f.base < next {
 			// Moved as it is: the damage stays where readers and verify find it.
 			break
 		}
-		w.note = append(w.note, indexEntry{e.pos + old.size - int64(len(b)), f.base, f.arrival})
+		w.note = append(w.note, noted{indexEntry{e.pos + old.size - int64(len(b)), f.base, f.arrival, stampOf(payload)}, f.size})
 		next, b = f.end(), b[f.size:]
 	}
 	if len(w.buf) >= pieceSize {
@@ -182,8 +182,7 @@ func (l *Log) mergeRuns(p *partition) error {
 		if k := len(merged); k > 0 && merged[k-1].end == e.base {
 			m := &merged[k-1]
 			m.size += e.size
-			m.bytes += e.bytes
-			m.end, m.last = e.end, e.last
+			m.join(e)
 		} else {
 			merged = append(merged, e)
 		}
@@ -205,7 +204,7 @@ func (l *Log) mergeRuns(p *partition) error {
 	p.moved = true
 	if p.index != nil {
 		for _, e := range w.note {
-			p.index.add(e.pos, e.base, e.arrival)
+			p.index.add(e)
 		}
 	}
 	return nil

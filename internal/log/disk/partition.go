@@ -48,6 +48,7 @@ type ref struct {
 	arrival int64
 	pos     int64 // of the frame
 	cum     int64 // batch bytes of the partition up to the end of this one
+	stamp   int64 // maximum timestamp
 	file    *walFile
 	size    uint32 // of the frame
 	count   int32
@@ -67,6 +68,15 @@ type extent struct {
 	base, end   int64
 	first, last int64 // arrivals
 	bytes       int64 // of batches
+	stamp       int64 // the highest maximum timestamp, if stamped
+	stamped     bool
+}
+
+// join extends e by next, which follows it.
+func (e *extent) join(next extent) {
+	e.end, e.last = next.end, next.last
+	e.bytes += next.bytes
+	e.stamp, e.stamped = max(e.stamp, next.stamp), e.stamped && next.stamped
 }
 
 // damage is a range of offsets that cannot be read.
@@ -130,10 +140,10 @@ func newPartition(id log.PartitionID) *partition {
 }
 
 // addRef notes a published batch; mu is held.
-func (p *partition) addRef(f *frame, file *walFile, pos int64) {
+func (p *partition) addRef(f *frame, payload []byte, file *walFile, pos int64) {
 	p.cum += int64(f.size) - frameSize
 	p.refs = append(p.refs, ref{
-		base: f.base, arrival: f.arrival, pos: pos, cum: p.cum, file: file, size: uint32(f.size), count: f.count,
+		base: f.base, arrival: f.arrival, pos: pos, cum: p.cum, stamp: stampOf(payload), file: file, size: uint32(f.size), count: f.count,
 	})
 	p.dirty += int64(f.size)
 }
@@ -193,8 +203,7 @@ func (p *partition) addExtent(e extent) {
 	o := &p.open
 	if o.size > 0 && o.kind == e.kind && o.file == e.file && o.pos+o.size == e.pos && o.end == e.base {
 		o.size += e.size
-		o.end, o.last = e.end, e.last
-		o.bytes += e.bytes
+		o.join(e)
 	} else {
 		if o.size > 0 {
 			p.extents = append(p.extents, *o)

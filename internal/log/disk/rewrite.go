@@ -213,14 +213,17 @@ func (r *rewriting) add(f *frame, b []byte) error {
 		if n > 0 {
 			base = r.out[0].end
 		}
-		r.out = append(r.out, extent{kind: kindSegment, sparse: true, file: r.w.file.id, pos: at, base: base, first: f.arrival})
+		r.out = append(r.out, extent{kind: kindSegment, sparse: true, file: r.w.file.id, pos: at, base: base, first: f.arrival,
+			stamp: log.NoTimestamp, stamped: true})
 		n++
 	}
 	e := &r.out[n-1]
 	e.size += int64(len(b))
 	e.end, e.last = f.end(), f.arrival
 	e.bytes += int64(len(b)) - frameSize
-	r.index.add(at, f.base, f.arrival)
+	stamp := stampOf(b[frameSize:])
+	e.stamp = max(e.stamp, stamp)
+	r.index.add(noted{indexEntry{at, f.base, f.arrival, stamp}, len(b)})
 	r.w.buf = append(r.w.buf, b...)
 	if len(r.w.buf) >= pieceSize {
 		return r.flush()

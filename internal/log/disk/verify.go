@@ -208,7 +208,7 @@ func (v *verifier) index(id uint64) error {
 		return errs.Wrap(errs.Internal, "read index", err)
 	}
 	v.report.Files++
-	if _, err := parseIndex(b, id, v.l.history); err != nil {
+	if _, err := parseIndex(b, id, v.l.history); err != nil && !errors.Is(err, errOldIndex) {
 		v.report.Damage = append(v.report.Damage, Damage{
 			File: path, To: int64(len(b)), Reason: fmt.Sprintf("%v; nothing is lost, it is derived from the segment", err),
 		})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
 
 	"thalweg/internal/errs"
 	"thalweg/internal/log"
@@ -212,74 +211,4 @@ func (l *Log) damagedFrame(p *partition, e extent, pos, next int64) error {
 	d := l.frameDamage(p.id, e, pos, next, file.f)
 	l.damaged(d)
 	return d.err()
-}
-
-// OffsetForTime implements [log.Log].
-func (l *Log) OffsetForTime(id log.PartitionID, arrival int64) (offset, at int64, err error) {
-	for range 16 {
-		offset, at, err = l.offsetForTime(id, arrival)
-		if !errors.Is(err, errMoved) {
-			return offset, at, err
-		}
-	}
-	return 0, -1, errs.New(errs.Internal, "partition "+id.String()+" moves faster than it can be searched")
-}
-
-func (l *Log) offsetForTime(id log.PartitionID, arrival int64) (offset, at int64, err error) {
-	p := l.lookup(id)
-	if p == nil {
-		return 0, -1, log.ErrNotFound
-	}
-	p.mu.RLock()
-	start, end, gone := p.v.start, p.v.end, p.v.gone
-	es := p.allExtents()
-	refs := p.refs
-	if n := sort.Search(len(refs), func(i int) bool { return refs[i].base >= p.flushed }); len(es) > 0 {
-		refs = refs[n:]
-	}
-	p.mu.RUnlock()
-	if gone {
-		return 0, -1, log.ErrNotFound
-	}
-	if l.closed.Load() {
-		return 0, -1, log.ErrClosed
-	}
-	for i := extentAt(es, start); i < len(es); i++ {
-		if es[i].last < arrival {
-			continue
-		}
-		offset, at, err = l.timeInExtent(p, es[i], start, arrival)
-		if err != nil || at >= 0 {
-			return offset, at, err
-		}
-	}
-	i := sort.Search(len(refs), func(i int) bool { return refs[i].end() > start && refs[i].arrival >= arrival })
-	if i == len(refs) {
-		return end, -1, nil
-	}
-	return max(refs[i].base, start), refs[i].arrival, nil
-}
-
-// timeInExtent finds the first batch of e at or after arrival that ends after
-// start; at is -1 if there is none.
-func (l *Log) timeInExtent(p *partition, e extent, start, arrival int64) (offset, at int64, err error) {
-	p.mu.RLock()
-	var ix *index
-	if p.indexed == e.file {
-		ix = p.index
-	}
-	p.mu.RUnlock()
-	pos, next, err := l.nearby(p, e, ix, func(ix *index) (indexEntry, bool) { return ix.beforeTime(arrival) })
-	if err != nil {
-		return 0, -1, err
-	}
-	at = -1
-	err = l.walkOver(p, e, pos, next, start, func(f *frame, _ []byte, _ int64) bool {
-		if f.end() > start && f.arrival >= arrival {
-			offset, at = max(f.base, start), f.arrival
-			return false
-		}
-		return true
-	})
-	return offset, at, err
 }

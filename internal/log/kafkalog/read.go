@@ -170,3 +170,43 @@ func (l *Log) Producers(p log.PartitionID) ([]log.Producer, error) {
 	slices.SortFunc(out, func(a, b log.Producer) int { return cmp.Compare(a.ID, b.ID) })
 	return out, err
 }
+
+// OffsetForTimestamp asks Kafka, whose timestamps are arrivals here and never fall.
+func (l *Log) OffsetForTimestamp(p log.PartitionID, from, timestamp int64) (int64, error) {
+	st, err := l.part(p)
+	if err != nil {
+		return -1, err
+	}
+	offset, _, err := l.cluster.offset(l.group.Context(), l.topic(p), max(timestamp, 0), log.Uncommitted)
+	if err != nil || offset < 0 {
+		return -1, err
+	}
+	b, err := l.bounds(p, st)
+	if err != nil {
+		return -1, err
+	}
+	if offset = max(offset, from, b.Start); offset >= b.End {
+		return -1, nil
+	}
+	return offset, nil
+}
+
+// LatestTimestamp is the arrival of the last batch below end.
+func (l *Log) LatestTimestamp(p log.PartitionID, end int64) (int64, error) {
+	st, err := l.part(p)
+	if err != nil {
+		return log.NoTimestamp, err
+	}
+	b, err := l.bounds(p, st)
+	if err != nil {
+		return log.NoTimestamp, err
+	}
+	if end = min(end, b.End); end <= b.Start {
+		return log.NoTimestamp, nil
+	}
+	last, err := l.cluster.fetch(l.group.Context(), l.topic(p), end-1, 1, log.Uncommitted)
+	if err != nil || len(last.List) == 0 {
+		return log.NoTimestamp, err
+	}
+	return last.List[0].Arrival, nil
+}

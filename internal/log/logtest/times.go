@@ -6,6 +6,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
 )
 
 var timeTests = []test{
@@ -51,6 +52,7 @@ var timeTests = []test{
 		}
 	}},
 	{"offset for time", offsetForTime},
+	{"offset for timestamp", offsetForTimestamp},
 	{"offset for time of a sealed, trimmed or empty partition", func(s *suite) {
 		c := s.needClock()
 		p := s.create(1)[0]
@@ -103,4 +105,64 @@ func offsetForTime(s *suite) {
 	check()
 	s.reopen()
 	check()
+}
+
+// offsetForTimestamp searches for what senders stamped, in no order, and wants what
+// reading everything finds.
+func offsetForTimestamp(s *suite) {
+	ids := s.create(2)
+	p := ids[0]
+	for i := range 150 {
+		s.put(p, Batch(1+i%2, 300, uint64(i)))
+	}
+	check := func() {
+		s.Helper()
+		all := s.readAll(p, s.info(p).Start, 1<<20)
+		stamps := make([]int64, len(all))
+		for i := range all {
+			h, err := batch.ParseHeader(all[i].Bytes)
+			if err != nil {
+				s.Fatal(err)
+			}
+			stamps[i] = h.MaxTimestamp
+		}
+		for i := range all {
+			if i%7 == 0 {
+				s.wantLatest(p, all[i].Base, slices.Max(append(stamps[:i:i], log.NoTimestamp)))
+			}
+			for _, at := range []int64{stamps[i], stamps[i] + 1, 0} {
+				k := i / 2
+				want := int64(-1)
+				if j := slices.IndexFunc(stamps[k:], func(v int64) bool { return v >= at }); j >= 0 {
+					want = all[k+j].Base
+				}
+				got, err := s.l.OffsetForTimestamp(p, all[k].Base, at)
+				if err != nil || got != want {
+					s.Fatalf("offset for timestamp %d from %d: %d, %v, want %d", at, all[k].Base, got, err, want)
+				}
+			}
+		}
+		s.wantLatest(p, 1<<62, slices.Max(stamps))
+	}
+	check()
+	s.do(request(log.Entry{Kind: log.Trim, Partition: p, Offset: 41}))
+	check()
+	s.reopen()
+	check()
+	for _, id := range []log.PartitionID{ids[1], p} {
+		if id == p {
+			s.do(request(log.Entry{Kind: log.Trim, Partition: p, Offset: 1 << 40}))
+		}
+		s.wantLatest(id, 1<<62, log.NoTimestamp)
+		if got, err := s.l.OffsetForTimestamp(id, 0, 0); err != nil || got != -1 {
+			s.Errorf("offset for timestamp of what is empty: %d, %v", got, err)
+		}
+	}
+}
+
+func (s *suite) wantLatest(p log.PartitionID, end, want int64) {
+	s.Helper()
+	if got, err := s.l.LatestTimestamp(p, end); err != nil || got != want {
+		s.Errorf("latest timestamp below %d: %d, %v; want %d", end, got, err, want)
+	}
 }
