@@ -3,7 +3,11 @@ package app
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"net"
+	"path/filepath"
 	"strconv"
 
 	"thalweg/internal/catalog"
@@ -21,7 +25,8 @@ func newClusters(_ context.Context, s *Server) error {
 	s.host = &kafkaHost{s: s}
 	s.clusters = clusters.New(clusters.Options{Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore,
 		AEAD: s.keystore.AEAD, Logger: s.logger, Memory: s.budget, Host: s.host, Ports: clusters.PortRange(s.cfg.KafkaPorts),
-		Default: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)}, Brokers: s.cfg.KafkaBrokers})
+		Default: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)}, Brokers: s.cfg.KafkaBrokers,
+		Secrets: secretFiles{s.cfg.KafkaSecrets}})
 	return nil
 }
 
@@ -101,4 +106,33 @@ func brokerAddrs(addr string, n int) []string {
 		}
 	}
 	return out
+}
+
+// secretFiles are secrets in files of a directory, named for them.
+type secretFiles struct{ dir string }
+
+// Secret implements clusters.Secrets.
+func (f secretFiles) Secret(name string) (clusters.Secret, error) {
+	missing := errs.New(errs.NotFound, "There is no secret "+name+" in the directory of --kafka-secrets.")
+	if f.dir == "" {
+		missing.Msg = "The server knows no secrets. Start it with --kafka-secrets DIR."
+		return clusters.Secret{}, missing
+	}
+	dir, err := absolute(f.dir)
+	if err != nil {
+		return clusters.Secret{}, err
+	}
+	const limit = 64 << 10
+	text, err := vfs.ReadFile(vfs.OS{}, filepath.Join(dir, name), limit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return clusters.Secret{}, missing
+	case err != nil:
+		return clusters.Secret{}, errs.Wrap(errs.KindOf(err), "read a secret", err)
+	}
+	var s struct{ Username, Password string }
+	if err := json.Unmarshal(text, &s); err != nil {
+		return clusters.Secret{}, nil // which is none of a user
+	}
+	return clusters.Secret(s), nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 
+	"thalweg/internal/arn"
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
 	"thalweg/internal/awsapi/model/firehose"
@@ -259,13 +260,25 @@ func startDoors(_ context.Context, s *Server) error {
 	return nil
 }
 
+// policies are those of the resources of all services.
+type policies []identity.Policies
+
+func (p policies) Policy(resource arn.ARN) string {
+	for _, of := range p {
+		if text := of.Policy(resource); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
 func startAWS(_ context.Context, s *Server) error {
 	mode := identity.Open
 	if s.cfg.Auth == config.AuthStrict {
 		mode = identity.Strict
 	}
 	s.auth = identity.New(identity.Config{Mode: mode, Clock: s.clock, Keys: s.keys,
-		Account: string(s.cfg.Account), Region: string(s.cfg.Region), Policies: s.streams})
+		Account: string(s.cfg.Account), Region: string(s.cfg.Region), Policies: policies{s.streams, s.clusters}})
 	c := awsapi.Config{Services: s.services, Auth: s.auth, Budget: s.budget,
 		Log: s.logger, Clock: s.clock, Deadlines: s.system, Observer: s.metrics}
 	if s.cfg.HasTestAids() {

@@ -79,6 +79,7 @@ func (c *Cluster) clone() *Cluster {
 // Configuration is what a configuration of Kafka clusters keeps.
 type Configuration struct {
 	UUID          string   `json:"uuid"`
+	Description   string   `json:"description,omitempty"`
 	KafkaVersions []string `json:"kafka_versions,omitempty"`
 	// Revisions are by rising number, from 1.
 	Revisions []ConfigurationRevision `json:"revisions"`

@@ -86,8 +86,7 @@ type Served interface {
 // PortRange is any that are free.
 type PortRange struct{ From, To int }
 
-// Options are what a Service is made of. All but Memory, Ports and Secrets are
-// needed.
+// Options are what a Service is made of. All but Memory and Ports are needed.
 type Options struct {
 	Log     log.Log
 	Catalog *catalog.Catalog
@@ -203,11 +202,12 @@ func (s *Service) State(r *catalog.Resource) (state catalog.State, why string) {
 	return catalog.Active, ""
 }
 
-// Endpoints are where clients reach a cluster; none for one that does not run.
+// Endpoints are where clients reach a cluster; none for one that does not run, or
+// will not for long.
 func (s *Service) Endpoints(r *catalog.Resource) []Endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.live[r.Key]; l != nil && l.served != nil {
+	if l := s.live[r.Key]; l != nil && l.served != nil && r.State != catalog.Deleting {
 		return l.served.Endpoints()
 	}
 	return nil

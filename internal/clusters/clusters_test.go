@@ -324,7 +324,9 @@ func TestUpdate(t *testing.T) {
 	old := w.svc.Endpoints(w.get("a"))
 	first := Version(w.get("a"))
 	grow := Change{Type: "INCREASE_BROKER_COUNT", State: catalog.Updating, Version: first,
-		Do: func(r *catalog.Resource, _ *catalog.ClusterOperation) error { return w.svc.SetBrokers(r, 3) }}
+		Do: func(_ *catalog.Tx, r *catalog.Resource, _ *catalog.ClusterOperation) error {
+			return w.svc.SetBrokers(r, 3)
+		}}
 	id, err := w.svc.Update(ctx, w.get("a"), grow)
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +353,7 @@ func TestUpdate(t *testing.T) {
 	if _, err := w.svc.Update(ctx, w.get("a"), grow); errs.KindOf(err) != errs.Invalid {
 		t.Error("an update of an older version was taken:", err)
 	}
-	if _, err := w.svc.Update(ctx, w.get("a"), Change{State: catalog.Rebooting, Do: func(_ *catalog.Resource, o *catalog.ClusterOperation) error {
+	if _, err := w.svc.Update(ctx, w.get("a"), Change{State: catalog.Rebooting, Do: func(_ *catalog.Tx, _ *catalog.Resource, o *catalog.ClusterOperation) error {
 		o.Brokers = []int32{2}
 		return nil
 	}}); err != nil {

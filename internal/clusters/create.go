@@ -21,7 +21,11 @@ type NewCluster struct {
 	// Kinds are those of its listeners.
 	Kinds        []Kind
 	KafkaVersion string
-	Tags         map[string]string
+	// Configuration is what its brokers are set to, by one of its revisions; nil is
+	// the defaults.
+	Configuration *catalog.Resource
+	Revision      int64
+	Tags          map[string]string
 	// Shape is kept for its API.
 	Shape json.RawMessage
 }
@@ -52,8 +56,14 @@ func (s *Service) Create(ctx context.Context, n NewCluster) (*catalog.Resource, 
 		if err := s.setListeners(c, n.Kinds); err != nil {
 			return err
 		}
-		tx.Put(&catalog.Resource{Key: key, ARN: brokers.ARN(n.Scope, "cluster", n.Name, id, ""), Created: clock.Millis(s.o.Clock),
-			State: catalog.Creating, Tags: n.Tags, Cluster: c})
+		r := &catalog.Resource{Key: key, ARN: brokers.ARN(n.Scope, "cluster", n.Name, id, ""), Created: clock.Millis(s.o.Clock),
+			State: catalog.Creating, Tags: n.Tags, Cluster: c}
+		if n.Configuration != nil {
+			if err := s.Apply(tx, r, n.Configuration, n.Revision); err != nil {
+				return err
+			}
+		}
+		tx.Put(r)
 		return nil
 	})
 	if err != nil {

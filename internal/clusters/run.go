@@ -115,6 +115,9 @@ func (s *Service) open(ctx context.Context, r *catalog.Resource) (*running, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := l.cluster.Configure(ctx, settingsOf(r.Cluster)); err != nil {
+		return nil, err
+	}
 	l.group.Go("consumer groups", l.cluster.Groups().Run)
 	l.group.Go("consumer group answers", l.cluster.Groups().Deliver)
 	l.group.Go("transactions", l.cluster.Transactions().Run)
@@ -230,6 +233,9 @@ func (s *Service) tend(ctx context.Context, r *catalog.Resource) error {
 // apply has a cluster be what its resource says. That clients cannot come to it is
 // shown in its state, and tried again.
 func (s *Service) apply(ctx context.Context, r *catalog.Resource, l *running) error {
+	if err := l.cluster.Configure(ctx, settingsOf(r.Cluster)); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	served := l.served
 	s.mu.Unlock()

@@ -15,7 +15,12 @@ import (
 
 // Version is the current version of a cluster, which an update must name.
 func Version(r *catalog.Resource) string {
-	sum := sha256.Sum256([]byte(r.Cluster.UUID + strconv.Itoa(r.Cluster.Revision)))
+	return versionOf(r.Cluster.UUID + strconv.Itoa(r.Cluster.Revision))
+}
+
+// versionOf is the name of a version of something.
+func versionOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return "K" + strings.ToUpper(fmt.Sprintf("%013s", strconv.FormatUint(binary.BigEndian.Uint64(sum[:]), 36)))
 }
 
@@ -30,14 +35,14 @@ type Change struct {
 	// State is the one that the cluster has meanwhile: UPDATING, or REBOOTING_BROKER.
 	State catalog.State
 	// Do alters the cluster, and says what the operation is to remember.
-	Do func(r *catalog.Resource, o *catalog.ClusterOperation) error
+	Do func(tx *catalog.Tx, r *catalog.Resource, o *catalog.ClusterOperation) error
 }
 
 // Update begins a change of an ACTIVE cluster and returns the id of the operation.
 // Errors: NotFound, InUse, Invalid, those of c.Do and of the log.
 func (s *Service) Update(ctx context.Context, r *catalog.Resource, c Change) (id string, err error) {
 	id = newUUID().String()
-	err = s.change(ctx, r, func(_ *catalog.Tx, r *catalog.Resource) error {
+	err = s.change(ctx, r, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if r.State != catalog.Active {
 			return notActive(r)
 		}
@@ -45,7 +50,7 @@ func (s *Service) Update(ctx context.Context, r *catalog.Resource, c Change) (id
 			return errVersion
 		}
 		o := catalog.ClusterOperation{ID: id, Type: c.Type, Started: clock.Millis(s.o.Clock)}
-		if err := c.Do(r, &o); err != nil {
+		if err := c.Do(tx, r, &o); err != nil {
 			return err
 		}
 		r.State = c.State

@@ -53,6 +53,8 @@ func (c *Config) Settings() []Setting {
 			"connections.max.reauth.ms of Apache Kafka (KIP-368). A token of OAUTHBEARER ends a session earlier."},
 		{"kafka-client-ca", text{&c.KafkaCA, "FILE"}, "PEM file of authorities that sign the certificates of Kafka clients",
 			"Clients of an SSL listener must then show a certificate, and are known by its subject, as in Apache Kafka: `User:CN=...`. Without it they are `User:ANONYMOUS`."},
+		{"kafka-secrets", text{&c.KafkaSecrets, "DIR"}, "directory of the secrets that the MSK API makes users of clusters from",
+			"BatchAssociateScramSecret finds the secret of an ARN in the file of its name here, `AmazonMSK_...`, with the six letters at the end of the ARN or without: `{\"username\": \"...\", \"password\": \"...\"}`, as AWS Secrets Manager keeps it."},
 		{"kafka-brokers", brokerCount{&c.KafkaBrokers}, "brokers that a Kafka cluster shows",
 			"Each has a port of its own: so many from the listener's on, or free ones for port 0. They share one log, so that a replication factor up to this number is accepted and stores one copy."},
 		{"kafka-ports", &c.KafkaPorts, "ports of the Kafka clusters that are made through the MSK API",

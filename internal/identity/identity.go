@@ -199,7 +199,7 @@ func decide(c awsapi.Caller, action, owner string, says policy.Effect) bool {
 	if c.PrincipalARN == "" || !IsAccount(c.Account) || action == "" || owner == "" {
 		return false
 	}
-	ofPolicies := strings.HasSuffix(action, "ResourcePolicy")
+	ofPolicies := strings.HasSuffix(action, "ResourcePolicy") || strings.HasSuffix(action, "ClusterPolicy")
 	switch {
 	case c.Account != owner:
 		return says == policy.Allow && !ofPolicies

@@ -14,6 +14,9 @@ import (
 // of client that is let in: PLAINTEXT and TLS without authentication, SCRAM, IAM.
 // The ports are of --kafka-ports, else free ones, and stay its own. All brokers
 // are this process and share one log, so that a replication factor stores one copy.
+// A configuration holds from the first moment on; without one Amazon MSK's defaults
+// do: auto.create.topics.enable is false, default.replication.factor 3, or as many as
+// there are brokers.
 //
 // Kept and told, without an effect here: what BrokerNodeGroupInfo says of instances,
 // networks, zones and storage, EncryptionAtRest, InCluster, EnhancedMonitoring,
@@ -22,11 +25,11 @@ import (
 //
 // Errors: Conflict for a name that is taken; BadRequest for certificates of clients
 // (tls), a version that is not in ListKafkaVersions, SASL without TLS, a
-// configuration, listeners that the server may not open, and when ports or room for
-// clusters are used up.
+// configuration that there is not, listeners that the server may not open, and when
+// ports or room for clusters are used up; NotFound for a configuration's revision.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters.html
 //
-// Status: partial: no certificates of clients, no configurations
+// Status: partial: no certificates of clients
 // Deviation: a cluster has as many brokers as are asked for, whatever the number of subnets
 // Deviation: the topics of a cluster that was made are no Kinesis data streams
 func (d *Door) CreateCluster(ctx context.Context, in *model.CreateClusterInput) (*model.CreateClusterOutput, error) {

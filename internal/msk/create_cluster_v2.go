@@ -42,9 +42,6 @@ func (d *Door) createProvisioned(ctx context.Context, name string, tags map[stri
 	if err := checkVersion(in.KafkaVersion.V, "kafkaVersion"); err != nil {
 		return nil, err
 	}
-	if in.ConfigurationInfo != nil {
-		return nil, invalid("configurationInfo", "There are no configurations.")
-	}
 	kinds, err := kindsOf(in.ClientAuthentication, in.EncryptionInfo)
 	if err != nil {
 		return nil, err
@@ -56,6 +53,12 @@ func (d *Door) createProvisioned(ctx context.Context, name string, tags map[stri
 	}
 	n := clusters.NewCluster{Scope: caller(ctx), Name: name, Brokers: int(in.NumberOfBrokerNodes.V), Kinds: kinds,
 		KafkaVersion: in.KafkaVersion.V, Tags: tags, Shape: shape(kept)}
+	if c := in.ConfigurationInfo; c != nil {
+		if n.Configuration, err = d.configuration(c.Arn, "configurationInfo.arn"); err != nil {
+			return nil, err
+		}
+		n.Revision = c.Revision.V
+	}
 	r, err := d.clusters.Create(ctx, n)
 	return r, wireError(err)
 }

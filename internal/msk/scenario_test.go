@@ -1,0 +1,231 @@
+package msk
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"go.uber.org/goleak"
+
+	"thalweg/internal/awsapi"
+	"thalweg/internal/catalog"
+	"thalweg/internal/clock"
+	"thalweg/internal/clusters"
+	"thalweg/internal/errs"
+	"thalweg/internal/lifecycle"
+	"thalweg/internal/log/disk"
+	"thalweg/internal/streams"
+	"thalweg/internal/vfs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type fixedKeys struct{}
+
+func (fixedKeys) Secret(purpose string) [32]byte { return sha256.Sum256([]byte(purpose)) }
+
+// openAuth lets everybody do everything, as the account in a header.
+type openAuth struct{}
+
+func (openAuth) Authenticate(r *http.Request, _ string, _ []byte) (awsapi.Caller, *awsapi.Error) {
+	c := awsapi.Caller{Account: "000000000000", Region: "us-east-1"}
+	if a := r.Header.Get("Test-Account"); a != "" {
+		c.Account = a
+	}
+	return c, nil
+}
+
+func (openAuth) Authorize(awsapi.Caller, string, string) *awsapi.Error { return nil }
+
+// paperHost listens on paper: port 9092 for the default cluster, and the ports that
+// others were given.
+type paperHost struct{}
+
+func (paperHost) Check([]clusters.Kind) error { return nil }
+
+func (paperHost) Serve(v clusters.Serving) (clusters.Served, error) {
+	if v.Listeners == nil {
+		return paper{{Kind: clusters.Plaintext, Broker: 1, Host: "127.0.0.1", Port: 9092, Bound: 9092}}, nil
+	}
+	var p paper
+	for _, l := range v.Listeners {
+		for i, port := range l.Ports {
+			p = append(p, clusters.Endpoint{Kind: clusters.Kind(l.Kind), Broker: int32(i + 1), Host: "kafka.example", Port: port, Bound: port})
+		}
+	}
+	return p, nil
+}
+
+type paper []clusters.Endpoint
+
+func (p paper) Endpoints() []clusters.Endpoint { return p }
+func (paper) Drop(int32)                       {}
+func (paper) Shutdown(context.Context) error   { return nil }
+
+type fewSecrets struct{}
+
+func (fewSecrets) Secret(name string) (clusters.Secret, error) {
+	if name == "AmazonMSK_alice" {
+		return clusters.Secret{Username: "alice", Password: "wonderland"}, nil
+	}
+	return clusters.Secret{}, errs.New(errs.NotFound, "There is no secret "+name+".")
+}
+
+// server is the door behind the real wire, over a log in memory with a clock of
+// its own.
+type server struct {
+	t        testing.TB
+	clusters *clusters.Service
+	http     *awsapi.Server
+	vars     map[string]string
+}
+
+func newServer(t testing.TB) *server {
+	s := &server{t: t, vars: map[string]string{}}
+	c := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	l, err := disk.Open(t.Context(), disk.Options{FS: vfs.NewMem(1), Dir: "data", Clock: c, Manual: true})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(err)
+	cat, err := catalog.Open(t.Context(), l, c)
+	must(err)
+	st, err := streams.New(streams.Options{Log: l, Catalog: cat, Clock: c, Keys: fixedKeys{}})
+	must(err)
+	block, err := aes.NewCipher(make([]byte, 32))
+	must(err)
+	s.clusters = clusters.New(clusters.Options{Log: l, Catalog: cat, Streams: st, Clock: c, Keys: fixedKeys{},
+		AEAD: func(string) (cipher.AEAD, error) { return cipher.NewGCM(block) }, Logger: slog.New(slog.DiscardHandler), Host: paperHost{},
+		Ports: clusters.PortRange{From: 9200, To: 9215}, Default: catalog.Scope{Account: "000000000000", Region: "us-east-1"}, Brokers: 1,
+		Secrets: fewSecrets{}})
+	must(s.clusters.Start(t.Context()))
+	s.http, err = awsapi.NewServer(awsapi.Config{Services: []*awsapi.Service{New(s.clusters).Service()}, Auth: openAuth{},
+		Log: slog.New(slog.DiscardHandler), Clock: c, Deadlines: clock.System()})
+	must(err)
+	t.Cleanup(func() {
+		if err := s.clusters.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// call sends one request and returns status, error name and body.
+func (s *server) call(method, path, body string, header http.Header) (int, string, []byte) {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20260102/us-east-1/kafka/aws4_request, SignedHeaders=host, Signature=x")
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	w := httptest.NewRecorder()
+	s.http.ServeHTTP(w, r)
+	return w.Code, w.Header().Get("X-Amzn-Errortype"), w.Body.Bytes()
+}
+
+var (
+	uuidForm    = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	versionForm = regexp.MustCompile(`"K[0-9A-Z]{13}"`)
+	tokenForm   = regexp.MustCompile(`"nextToken":"[^"]{40,}"`) // of what has a UUID for a name
+)
+
+// TestScenarios runs testdata/*.txt.
+//
+//	METHOD PATH [account=] [save=(VAR,MEMBER)]   the body; $VAR is a saved value, escaped in a path; b64(...) its base64
+//	settle                                            what was asked for comes about
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			s := newServer(t)
+			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.step(t, d) })
+		})
+	}
+}
+
+var inBase64 = regexp.MustCompile(`b64\(([^)]*)\)`)
+
+func (s *server) step(t *testing.T, d *datadriven.TestData) string {
+	if d.Cmd == "settle" {
+		s.settle(t)
+		return "done\n"
+	}
+	path, body := d.CmdArgs[0].String(), d.Input
+	for name, v := range s.vars {
+		path = strings.ReplaceAll(path, "$"+name, url.PathEscape(v))
+		body = strings.ReplaceAll(body, "$"+name, v)
+	}
+	body = inBase64.ReplaceAllStringFunc(body, func(m string) string {
+		return base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(m[4:len(m)-1], ";", "\n")))
+	})
+	h := http.Header{}
+	var save []string
+	for _, a := range d.CmdArgs[1:] {
+		switch a.Key {
+		case "account":
+			h.Set("Test-Account", a.Vals[0])
+		case "save":
+			save = a.Vals
+		}
+	}
+	status, name, answer := s.call(d.Cmd, path, body, h)
+	if save != nil {
+		var m map[string]any
+		if err := json.Unmarshal(answer, &m); err != nil {
+			t.Fatal(err)
+		}
+		var v any = m
+		for member := range strings.SplitSeq(save[1], ".") {
+			v = v.(map[string]any)[member]
+		}
+		s.vars[save[0]] = fmt.Sprint(v)
+	}
+	text := uuidForm.ReplaceAll(answer, []byte("UUID"))
+	text = versionForm.ReplaceAll(text, []byte(`"VERSION"`))
+	text = tokenForm.ReplaceAll(text, []byte(`"nextToken":"TOKEN"`))
+	return strings.Join(strings.Fields(fmt.Sprint(status, " ", name)), " ") + " " + string(bytes.TrimSpace(text)) + "\n"
+}
+
+// settle runs the clusters until nothing of them passes.
+func (s *server) settle(t *testing.T) {
+	g := lifecycle.NewGroup(t.Context())
+	g.Go("run", s.clusters.Run)
+	for {
+		status, _, body := s.call("GET", "/api/v2/clusters", "", nil)
+		if status != 200 {
+			t.Fatal(status)
+		}
+		if passing.Match(body) {
+			continue
+		}
+		if err := g.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+}
+
+var passing = regexp.MustCompile(`"(CREATING|UPDATING|DELETING|REBOOTING_BROKER)"`)
