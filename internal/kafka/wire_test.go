@@ -132,17 +132,19 @@ What differs from Apache Kafka, in short:
   replication factor up to that number is accepted and stores one copy.
 - acks=1 is answered like acks=all: when the batch is durable.
 - Access keys of this server are the users of AWS_MSK_IAM, OAUTHBEARER (tokens of AWS's
-  signers) and PLAIN (under TLS only); keys of another account are refused. There are no
-  ` + "`kafka-cluster:`" + ` policies: with ` + "`--auth strict`" + ` keys of the server's account may everything, all
-  others what ACLs allow.
+  signers) and PLAIN (under TLS only); with ` + "`--auth strict`" + ` those of the
+  cluster's account may everything that its policy does not deny (PutClusterPolicy of the MSK
+  API), those of other accounts what it allows, all others what ACLs allow.
 - Groups are of the classic protocol. The consumer protocol of KIP-848, share groups, streams
   groups, quotas and delegation tokens are not built.
 - Compaction is due by the bytes and the age of what no pass went over yet: there is no active segment
   that it spares, and min.compaction.lag.ms is what keeps it off. Its times go by a record's arrival. A
   compacted topic is no Kinesis stream. Entries whose description says "kept" have no effect.
-- The topics are the Kinesis streams of account 000000000000 in the server's region. Each door
+- The topics of the default cluster are the Kinesis streams of account 000000000000 in the server's region. Each door
   refuses to change what the other made. A stream does not reshard while a transaction is open in a
   shard that it closes, and a produce to a closed shard is refused: keyed Kafka producers do not follow a reshard.
+- Clusters that are made through the MSK API have topics, groups, users and ports of their own, and
+  nothing to do with streams.
 
 | key | name | versions | status |
 |---|---|---|---|
