@@ -11,8 +11,9 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every queue, stream, topic and table of every account. Access keys
-// and what the brokers keep of themselves stay.
+// reset removes every queue, stream, topic, table, configuration and Kafka cluster of
+// every account. Access keys, the default cluster and what the brokers keep of
+// themselves stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	for _, q := range s.streams.AllQueues() {
 		if err := s.queues.Delete(r.Context(), q.Scope, q.Name); err != nil && errs.KindOf(err) != errs.NotFound {
@@ -31,12 +32,17 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 		}
 		n++
 	}
+	clusters, err := s.clusters.Clear(r.Context())
+	if err != nil {
+		answerError(w, err)
+		return
+	}
 	tables, err := s.tables.Clear(r.Context())
 	if err != nil {
 		answerError(w, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]int{"streams_removed": n, "tables_removed": tables})
+	answer(w, http.StatusOK, map[string]int{"streams_removed": n, "tables_removed": tables, "clusters_removed": clusters})
 }
 
 // removeStream removes a stream, or a topic with what groups have read of it.

@@ -121,10 +121,13 @@ const (
 type Service struct {
 	o    Options
 	wake chan struct{}
+	work sync.Mutex // held while clusters are tended
 
 	mu   sync.Mutex
 	live map[catalog.Key]*running // guarded by mu
 	ends bool                     // guarded by mu; Shutdown was called
+
+	started bool // guarded by mu; Start was called
 }
 
 // New returns a Service of which nothing runs yet; see [Service.Start].
@@ -153,17 +156,23 @@ var ErrNotFound error = errs.New(errs.NotFound, "The requested resource doesn't 
 // Errors: NotFound.
 func (s *Service) Lookup(scope catalog.Scope, name, uuid string) (*catalog.Resource, error) {
 	r := s.o.Catalog.Get(Key(scope, name))
-	if r == nil || uuid != "" && r.Cluster.UUID != uuid {
+	if r == nil || uuid != "" && r.Cluster.UUID != uuid || s.elsewhere(r) {
 		return nil, ErrNotFound
 	}
 	return r, nil
+}
+
+// elsewhere tells a default cluster of another region, where the server was once
+// said to be.
+func (s *Service) elsewhere(r *catalog.Resource) bool {
+	return r.Cluster.Number == 0 && r.Scope != s.o.Default
 }
 
 // List returns the clusters of an account and region whose names begin with
 // prefix, by name, those after the name after, and whether there are more.
 func (s *Service) List(scope catalog.Scope, prefix, after string, limit int, want func(*catalog.Resource) bool) ([]*catalog.Resource, bool) {
 	return page(s.o.Catalog.List(catalog.KindCluster, scope), after, limit, func(r *catalog.Resource) bool {
-		return strings.HasPrefix(r.Name, prefix) && want(r)
+		return strings.HasPrefix(r.Name, prefix) && !s.elsewhere(r) && want(r)
 	})
 }
 
@@ -194,6 +203,8 @@ func (s *Service) State(r *catalog.Resource) (state catalog.State, why string) {
 	defer s.mu.Unlock()
 	l := s.live[r.Key]
 	switch {
+	case l == nil && !s.started:
+		return catalog.Failed, "The server was started without Kafka (--listen-kafka off)."
 	case l == nil:
 		return catalog.Creating, "" // a server that starts
 	case l.served == nil:
@@ -218,7 +229,7 @@ func (s *Service) Endpoints(r *catalog.Resource) []Endpoint {
 func (s *Service) Brokers(r *catalog.Resource) (*brokers.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.live[r.Key]; l != nil {
+	if l := s.live[r.Key]; l != nil && r.State != catalog.Deleting {
 		return l.cluster, nil
 	}
 	return nil, notActive(r)

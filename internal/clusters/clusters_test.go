@@ -131,27 +131,39 @@ func newWorld(t testing.TB, ports PortRange) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	w.budget = limits.NewBudget(256 << 20)
-	var err error
-	if w.log, err = disk.Open(ctx, disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true}); err != nil {
+	if err := w.tryOpen(); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// tryOpen opens everything, or nothing.
+func (w *world) tryOpen() (err error) {
+	w.budget = limits.NewBudget(256 << 20)
+	if w.log, err = disk.Open(ctx, disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true}); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = w.log.Close(ctx) // it may have lost its disk
+		}
+	}()
 	if w.catalog, err = catalog.Open(ctx, w.log, w.clock); err != nil {
-		w.t.Fatal(err)
+		return err
 	}
 	if w.streams, err = streams.New(streams.Options{Log: w.log, Catalog: w.catalog, Clock: w.clock, Keys: fixedKeys{}}); err != nil {
-		w.t.Fatal(err)
+		return err
 	}
 	block, err := aes.NewCipher(make([]byte, 32))
 	if err != nil {
-		w.t.Fatal(err)
+		return err
 	}
 	w.svc = New(Options{Log: w.log, Catalog: w.catalog, Streams: w.streams, Clock: w.clock, Keys: fixedKeys{},
 		AEAD: func(string) (cipher.AEAD, error) { return cipher.NewGCM(block) }, Logger: slog.New(slog.DiscardHandler),
 		Memory: w.budget, Host: w.host, Ports: w.ports, Default: here, Brokers: 1, Secrets: w.secrets})
 	if err := w.svc.Start(ctx); err != nil {
-		w.t.Fatal(err)
+		return errors.Join(err, w.svc.Shutdown(ctx))
 	}
+	return nil
 }
 
 func (w *world) close() {
@@ -170,14 +182,7 @@ func (w *world) restart() {
 }
 
 // settle does once what Run does whenever it is woken.
-func (w *world) settle() {
-	w.t.Helper()
-	for _, r := range w.catalog.All(catalog.KindCluster) {
-		if err := w.svc.tend(ctx, r); err != nil {
-			w.t.Logf("%s: %v", r.Name, err)
-		}
-	}
-}
+func (w *world) settle() { w.svc.tendAll(ctx) }
 
 func (w *world) create(name string, n int, kinds ...Kind) *catalog.Resource {
 	w.t.Helper()
@@ -398,4 +403,34 @@ func TestTags(t *testing.T) {
 	if err := w.svc.Tag(ctx, w.get("default"), map[string]string{"aws:x": "1"}); errs.KindOf(err) != errs.Invalid {
 		t.Error("a tag of AWS's own was taken:", err)
 	}
+}
+
+func TestClear(t *testing.T) {
+	w := newWorld(t, PortRange{})
+	c, err := w.svc.CreateConfiguration(ctx, NewConfiguration{Scope: here, Name: "c", Properties: "num.partitions=3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.create("a", 1, Plaintext)
+	w.create("b", 1, Plaintext)
+	if _, err := w.svc.Update(ctx, w.get("default"), Change{State: catalog.Updating, Do: func(tx *catalog.Tx, r *catalog.Resource, _ *catalog.ClusterOperation) error {
+		return w.svc.Apply(tx, r, c, 1)
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.topic("a", "t")
+	if n, err := w.svc.Clear(ctx); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if left := w.catalog.List(catalog.KindCluster, here); len(left) != 1 || left[0].Name != "default" || left[0].Cluster.Settings != nil {
+		t.Errorf("%d clusters are left", len(left))
+	}
+	if _, more := w.svc.Configurations(here, "", 10); more || len(w.catalog.All(catalog.KindConfiguration)) != 0 || len(w.catalog.All(catalog.KindStream)) != 0 {
+		t.Error("a configuration or a topic is left")
+	}
+	if cl, err := w.svc.Brokers(w.get("default")); err != nil || len(cl.Settings()) != 0 {
+		t.Error("the default cluster is still set", err)
+	}
+	w.create("a", 1, Plaintext)
 }

@@ -75,7 +75,12 @@ func (s *Service) Create(ctx context.Context, n NewCluster) (*catalog.Resource, 
 
 // checkRoom refuses one more cluster than there can be.
 func (s *Service) checkRoom() error {
-	n := len(s.o.Catalog.All(catalog.KindCluster)) - 1
+	n := 0
+	for _, r := range s.o.Catalog.All(catalog.KindCluster) {
+		if r.Cluster.Number != 0 {
+			n++
+		}
+	}
 	if n >= MaxClusters {
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("There are %d clusters, which is all that this server can have. Delete one first.", n))
 	}
@@ -104,6 +109,36 @@ func (s *Service) Delete(ctx context.Context, r *catalog.Resource, version strin
 		s.rouse()
 	}
 	return err
+}
+
+// Clear removes every cluster that was made, and every configuration. It returns how
+// many clusters there were. Errors: Internal when one could not be removed yet; those
+// of the log.
+func (s *Service) Clear(ctx context.Context) (int, error) {
+	n := 0
+	err := s.o.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		n = 0
+		for _, r := range s.o.Catalog.All(catalog.KindCluster) {
+			if r.Cluster.Number == 0 && r.Cluster.Configuration == "" {
+				continue
+			}
+			r = r.Clone()
+			r.Cluster.Configuration, r.Cluster.ConfigurationRevision, r.Cluster.Settings = "", 0, nil
+			if r.State = catalog.Updating; r.Cluster.Number != 0 {
+				r.State = catalog.Deleting
+				n++
+			}
+			tx.Put(r)
+		}
+		for _, r := range s.o.Catalog.All(catalog.KindConfiguration) {
+			tx.Delete(r.Key, 0, clock.Millis(s.o.Clock)/1000)
+		}
+		return nil
+	})
+	if err == nil && !s.tendAll(ctx) {
+		err = errs.New(errs.Internal, "A cluster could not be removed yet; the server goes on trying.")
+	}
+	return n, err
 }
 
 // change runs fn in an update, with a copy of the cluster that fn may alter, and

@@ -37,12 +37,15 @@ var errStops error = errs.New(errs.Closed, "the server stops")
 // Start makes the default cluster if there is none yet, and has all clusters run.
 // Only that the default one cannot is an error; others show it in their state.
 func (s *Service) Start(ctx context.Context) error {
+	s.mu.Lock()
+	s.started = true
+	s.mu.Unlock()
 	def, err := s.ensureDefault(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range s.o.Catalog.All(catalog.KindCluster) {
-		if r.State == catalog.Deleting || r.Cluster.Number == 0 && r.Key != def {
+		if r.State == catalog.Deleting || s.elsewhere(r) {
 			continue
 		}
 		l, err := s.open(ctx, r)
@@ -182,23 +185,30 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-timer.C():
 		case <-s.wake:
 		}
-		failed := false
-		for _, r := range s.o.Catalog.All(catalog.KindCluster) {
-			if err := s.tend(ctx, r); err != nil && ctx.Err() == nil {
-				s.o.Logger.Error("a Kafka cluster is not yet what it should be", "cluster", r.Name, "state", string(r.State), "error", err)
-				failed = true
-			}
-		}
-		if failed {
+		if !s.tendAll(ctx) {
 			timer.Reset(retry)
 		}
 	}
 }
 
+// tendAll looks at every cluster, and tells whether all are what they should be.
+func (s *Service) tendAll(ctx context.Context) bool {
+	s.work.Lock()
+	defer s.work.Unlock()
+	done := true
+	for _, r := range s.o.Catalog.All(catalog.KindCluster) {
+		if err := s.tend(ctx, r); err != nil && ctx.Err() == nil {
+			s.o.Logger.Error("a Kafka cluster is not yet what it should be", "cluster", r.Name, "state", string(r.State), "error", err)
+			done = false
+		}
+	}
+	return done
+}
+
 // tend does for a cluster what its state asks for.
 func (s *Service) tend(ctx context.Context, r *catalog.Resource) error {
-	if r.Cluster.Number == 0 && r.Key != Key(s.o.Default, brokers.DefaultName) {
-		return nil // of another --region
+	if s.elsewhere(r) {
+		return nil
 	}
 	switch r.State {
 	case catalog.Deleting:
@@ -301,6 +311,9 @@ func (s *Service) remove(ctx context.Context, r *catalog.Resource) error {
 		}
 	}
 	return s.o.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+		if len(tx.List(catalog.KindStream, topics(r))) > 0 {
+			return errs.New(errs.InUse, "a topic was made meanwhile")
+		}
 		for _, p := range s.o.Log.Partitions() {
 			if p.Stream == r.Cluster.Number && p.Generation == 0 {
 				tx.Entry(log.Entry{Kind: log.Delete, Partition: p})

@@ -29,6 +29,7 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/log/disk"
+	"thalweg/internal/opt"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
 )
@@ -229,3 +230,29 @@ func (s *server) settle(t *testing.T) {
 }
 
 var passing = regexp.MustCompile(`"(CREATING|UPDATING|DELETING|REBOOTING_BROKER)"`)
+
+func FuzzARN(f *testing.F) {
+	f.Add("arn:aws:kafka:us-east-1:000000000000:cluster/a/01020300-0000-0000-0000-000000000000-1")
+	f.Add("arn:aws:kafka:us-east-1:000000000000:cluster-operation/a/01020300-0000-0000-0000-000000000000-1/x")
+	f.Fuzz(func(t *testing.T, text string) {
+		n, err := parseARN(text, "arn", "cluster", "cluster-operation")
+		if err == nil && (n.kind == "" || strings.Contains(n.name, "/") || !strings.HasPrefix(text, "arn:")) {
+			t.Errorf("%q is %+v", text, n)
+		}
+	})
+}
+
+func FuzzConfigs(f *testing.F) {
+	f.Add("cmV0ZW50aW9uLm1zPTM2MDAwMDAK")
+	f.Fuzz(func(t *testing.T, text string) {
+		configs, err := parseConfigs(opt.Of(text))
+		if err != nil {
+			return
+		}
+		for name, value := range configs {
+			if name == "" || strings.ContainsAny(name+value, "\n") {
+				t.Errorf("%q has %q=%q", text, name, value)
+			}
+		}
+	})
+}
