@@ -25,7 +25,10 @@ type Error struct {
 	// HttpEndpoint.RequestTimeout.
 	Code    string
 	Message string
-	Err     error // the cause; may be nil
+	// Untouched tells that nothing of the batch has arrived, so that it may go
+	// elsewhere.
+	Untouched bool
+	Err       error // the cause; may be nil
 }
 
 func (e *Error) Error() string {

@@ -70,6 +70,9 @@ type Batch struct {
 	Version string
 	// Created is when the plan was made, Oldest when its oldest record arrived.
 	Created, Oldest time.Time
+	// ErrorType is set for lines of the error output: what
+	// !{firehose:error-output-type} says. Only the ExtendedS3 kind is given such.
+	ErrorType string
 	// Ranges are where its source records stand.
 	Ranges []Range
 	// Bytes are about the records' bytes.

@@ -7,32 +7,14 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"io"
+
+	"thalweg/internal/objstore"
 )
 
-// PutOptions say how an object is put.
-type PutOptions struct {
-	ContentType     string
-	ContentEncoding string
-	// IfNoneMatch puts the object only if there is none of that name;
-	// [ErrExists] otherwise.
-	IfNoneMatch bool
-}
-
-// Store is where objects go. It is safe for concurrent use.
+// Store is where objects go: what is needed of an [objstore.Store].
 type Store interface {
-	// Put makes an object of body's size bytes, whole or not at all, and durable
-	// when it returns the entity tag. body is read from its start, more than once if
-	// need be.
-	//
-	// Errors: ErrExists; ErrNoBucket; others may pass when tried again, unless a
-	// *dest.Error says otherwise.
-	Put(ctx context.Context, bucket, key string, body io.ReadSeeker, size int64, o PutOptions) (etag string, err error)
+	// Put makes an object of what body has, whole or not at all, and durable when it
+	// returns. body is an io.Seeker, so that it can be read more than once.
+	Put(ctx context.Context, at objstore.Ref, body io.Reader, o objstore.PutOptions) (objstore.Info, error)
 }
-
-// Sentinel errors of a Store, compared with errors.Is.
-var (
-	ErrExists   = errors.New("an object of that name exists")
-	ErrNoBucket = errors.New("the bucket does not exist")
-)

@@ -1,0 +1,164 @@
+package s3
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"thalweg/internal/delivery/compress"
+	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/prefix"
+	"thalweg/internal/objstore"
+)
+
+// Deliver puts one object, or one for each set of partition keys, with the records'
+// data one behind the other.
+func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, error) {
+	w := &writing{bucketDest: d, ctx: ctx, batch: b}
+	index := -1
+	err := b.Records(ctx, func(r *dest.Record) error {
+		index++
+		if w.object == nil || !maps.Equal(w.keys, r.Keys) {
+			if err := w.finish(); err != nil {
+				return err
+			}
+			w.keys = maps.Clone(r.Keys)
+			name, err := w.name()
+			w.refused = err
+			if err == nil {
+				if err := w.begin(name); err != nil {
+					return err
+				}
+			}
+		}
+		if w.refused != nil {
+			w.res.Rejected = append(w.res.Rejected, dest.Rejected{
+				Index: index, Code: "S3.InvalidPrefix", Message: w.refused.Error(), Attempts: 1,
+			})
+			return nil
+		}
+		return w.object.add(r.Data)
+	})
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		w.drop()
+		return dest.Result{}, classify(err, len(w.res.Objects) > 0)
+	}
+	return w.res, nil
+}
+
+// writing is one delivery.
+type writing struct {
+	*bucketDest
+	ctx     context.Context
+	batch   dest.Batch
+	keys    map[string]string
+	refused error // why records with these keys have no object
+	object  *object
+	res     dest.Result
+}
+
+// name is the name of the object for the keys at hand.
+func (w *writing) name() (string, error) {
+	parts := []string{w.c.bucket()}
+	for _, k := range slices.Sorted(maps.Keys(w.keys)) {
+		parts = append(parts, k, w.keys[k])
+	}
+	uuid := dest.UUID(w.batch.Plan, parts...)
+	at := prefix.Values{Time: w.batch.Oldest, Seed: uuid, Keys: w.keys}
+	o := prefix.Object{Stream: w.batch.Stream.Name, Version: w.batch.Version, UUID: uuid, Extension: w.extension()}
+	if w.batch.ErrorType != "" {
+		return w.names.ErrorKey(at, o, w.batch.ErrorType)
+	}
+	return w.names.Key(at, o)
+}
+
+func (w *writing) extension() string {
+	if w.c.FileExtension != "" {
+		return w.c.FileExtension
+	}
+	return w.c.CompressionFormat.Extension()
+}
+
+// object is one object in the making: compressed into a scratch file, since a put
+// must know how long it is, and may be made twice.
+type object struct {
+	key     string
+	file    dest.Scratch
+	out     *bufio.Writer
+	sum     hash.Hash
+	size    int64
+	records int64
+	packer  io.WriteCloser
+}
+
+func (w *writing) begin(key string) error {
+	file, err := w.env.Scratch()
+	if err != nil {
+		return err
+	}
+	o := &object{key: key, file: file, out: bufio.NewWriterSize(file, 64<<10), sum: sha256.New()}
+	entry := key[strings.LastIndexByte(key, '/')+1:]
+	o.packer = w.c.CompressionFormat.NewWriter(o, entry)
+	w.object = o
+	return nil
+}
+
+// Write takes what is compressed.
+func (o *object) Write(p []byte) (int, error) {
+	o.sum.Write(p)
+	o.size += int64(len(p))
+	return o.out.Write(p)
+}
+
+func (o *object) add(data []byte) error {
+	o.records++
+	_, err := o.packer.Write(data)
+	return err
+}
+
+// finish puts the object at hand, if there is one.
+func (w *writing) finish() error {
+	o := w.object
+	if o == nil {
+		return nil
+	}
+	defer w.drop()
+	if err := o.packer.Close(); err != nil {
+		return err
+	}
+	if err := o.out.Flush(); err != nil {
+		return err
+	}
+	if _, err := o.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := w.store.Put(w.ctx, objstore.Ref{Bucket: w.c.bucket(), Key: o.key}, o.file, objstore.PutOptions{
+		Headers: objstore.Headers{ContentType: compress.ContentType, ContentEncoding: w.c.CompressionFormat.ContentEncoding()},
+		If:      objstore.Condition{Absent: true},
+	})
+	// One of that name is this one, from an attempt before: the name is the batch's own.
+	if err != nil && !errors.Is(err, objstore.ErrPrecondition) {
+		return err
+	}
+	w.res.Objects = append(w.res.Objects, dest.Object{
+		Bucket: w.c.bucket(), Key: o.key, Size: o.size, SHA256: hex.EncodeToString(o.sum.Sum(nil)), Records: o.records,
+	})
+	return nil
+}
+
+func (w *writing) drop() {
+	if w.object != nil {
+		_ = w.object.file.Close() // nothing of it is needed any more
+		w.object = nil
+	}
+}
