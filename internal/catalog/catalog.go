@@ -40,6 +40,8 @@ const (
 	KindConsumer Kind = "consumer"
 	// KindQueue is a queue over one, named by its id.
 	KindQueue Kind = "queue"
+	// KindDelivery is a delivery stream.
+	KindDelivery Kind = "delivery"
 	// KindAccount is what an account has set for itself in a region; its name is
 	// empty.
 	KindAccount Kind = "account"
@@ -102,6 +104,8 @@ type Resource struct {
 	Consumer *Consumer `json:"consumer,omitempty"`
 	// Queue is set when Kind is KindQueue.
 	Queue *Queue `json:"queue,omitempty"`
+	// Delivery is set when Kind is KindDelivery.
+	Delivery *Delivery `json:"delivery,omitempty"`
 	// Settings is set when Kind is KindAccount.
 	Settings *Settings `json:"settings,omitempty"`
 	// DataKey is set when Kind is KindKey.
@@ -143,6 +147,9 @@ func (r *Resource) Clone() *Resource {
 		q := *r.Queue
 		q.Starts = slices.Clone(q.Starts)
 		c.Queue = &q
+	}
+	if r.Delivery != nil {
+		c.Delivery = r.Delivery.clone()
 	}
 	if r.Settings != nil {
 		a := *r.Settings

@@ -110,6 +110,9 @@ func (s *state) put(r *Resource) {
 	if r.Cluster != nil {
 		s.next = max(s.next, r.Cluster.Number+1)
 	}
+	if r.Delivery != nil {
+		s.next = max(s.next, r.Delivery.Number+1)
+	}
 	if r.Consumer != nil {
 		attach(s.consumers, r.Consumer.Stream, r.Key, r)
 	}

@@ -27,13 +27,9 @@ type EncryptionKey struct {
 // InUse, LimitExceeded, those of the log.
 func (s *Service) StartEncryption(ctx context.Context, scope catalog.Scope, name string, key EncryptionKey) error {
 	return s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
-		k := tx.Get(catalog.Key{Kind: catalog.KindKey, Scope: r.Scope, Name: key.Name})
-		if k == nil {
-			var err error
-			if k, err = s.newKey(r.Scope, key.Name); err != nil {
-				return err
-			}
-			tx.Put(k)
+		k, err := s.KeyIn(tx, r.Scope, key.Name)
+		if err != nil {
+			return err
 		}
 		st := r.Stream
 		if st.DataKey == k.DataKey.Number {
@@ -97,6 +93,19 @@ func oneMore(times []int64, now int64) (recent []int64, ok bool) {
 func tooManyKeyChanges(did string, r *catalog.Resource) error {
 	return errs.New(errs.LimitExceeded, fmt.Sprintf("Stream %s under account %s: you have already %s the stream %d times "+
 		"in a rolling 24-hour period.", r.Name, r.Account, did, MaxKeyChanges))
+}
+
+// KeyIn returns the key of that name, which the update makes if there is none.
+// Errors: LimitExceeded.
+func (s *Service) KeyIn(tx *catalog.Tx, scope catalog.Scope, name string) (*catalog.Resource, error) {
+	if k := tx.Get(catalog.Key{Kind: catalog.KindKey, Scope: scope, Name: name}); k != nil {
+		return k, nil
+	}
+	k, err := s.newKey(scope, name)
+	if err == nil {
+		tx.Put(k)
+	}
+	return k, err
 }
 
 // newKey is a key of a number that was never used. Keys are never removed: records
