@@ -24,6 +24,9 @@ type Caller struct {
 	Secure bool
 	// Service is the service's name.
 	Service string
+	// Invocation is the id that AWS's SDKs send with every attempt of one call
+	// (amz-sdk-invocation-id), "" where there is none.
+	Invocation string
 }
 
 // ARN names a resource of the caller's account and region, in the region's own

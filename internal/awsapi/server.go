@@ -237,6 +237,7 @@ func (x *exchange) authenticate(svc *Service, op *Op) error {
 		return err
 	}
 	who.RequestID, who.SourceIP, who.Secure, who.Service = x.call.caller.RequestID, x.call.caller.SourceIP, x.call.caller.Secure, svc.Name
+	who.Invocation = x.r.Header.Get("Amz-Sdk-Invocation-Id")
 	x.call.caller, x.call.auth, x.call.action = who, x.srv.cfg.Auth, op.Action
 	return nil
 }
