@@ -44,6 +44,7 @@ type Config struct {
 	Auth        Auth        // which requests are believed
 	Insecure    bool        // permits what Auth and TLS rules forbid off loopback
 	AllowOrigin []string    // browser origins beside those on loopback
+	AllowEgress []string    // what may be connected to for a resource, beside public addresses
 	Account     Account     // account of a request whose key names none
 	Region      Region      // region of the default cluster, and of the banner
 	Limits      limits.Mode // whether AWS's limits on rates apply
@@ -165,6 +166,11 @@ func (c *Config) Promise() string {
 
 // HasTestAids tells whether the clock, faults and reset endpoints exist.
 func (c *Config) HasTestAids() bool { return c.Ephemeral || c.TestAids }
+
+// OnLoopback tells whether only this machine reaches the AWS APIs.
+func (c *Config) OnLoopback() bool {
+	return (c.Listen.IsOff() || IsLoopback(c.Listen)) && (c.ListenTLS.IsOff() || IsLoopback(c.ListenTLS))
+}
 
 // IsLoopback tells whether only this machine reaches hp.
 func IsLoopback(hp HostPort) bool {

@@ -65,6 +65,8 @@ func (c *Config) Settings() []Setting {
 			"`open`: any, on loopback only. `strict`: signatures are verified against keys made with `thalweg keys create`, and Kafka clients are held to what they may do."},
 		{"insecure", boolean{&c.Insecure}, "allow binds off loopback without TLS and strict authentication", ""},
 		{"allow-origin", list{&c.AllowOrigin, "ORIGIN", checkOrigin}, "browser origins allowed beside those on loopback", ""},
+		{"allow-egress", list{&c.AllowEgress, "HOST|NETWORK", checkEgress}, "addresses that a resource may have the server connect to, beside public ones",
+			"Endpoints of delivery streams and functions: an address, a network such as 10.0.0.0/8, a host name, or *.DOMAIN. Loopback and private addresses are allowed without it while the server itself listens on loopback only."},
 		{"account", &c.Account, "account of requests whose access key names none", ""},
 		{"region", &c.Region, "region of the default cluster",
 			"The default is `AWS_REGION`, else us-east-1. A request's own region always comes from its signature."},

@@ -327,6 +327,15 @@ func checkOrigin(s string) error {
 	return nil
 }
 
+func checkEgress(s string) error {
+	if s == "" || strings.ContainsAny(s, " /:") && net.ParseIP(s) == nil {
+		if _, _, err := net.ParseCIDR(s); err != nil {
+			return fmt.Errorf("%q is not an address, a network, a host name or *.DOMAIN", s)
+		}
+	}
+	return nil
+}
+
 func checkHost(s string) error {
 	host := s
 	if h, _, err := net.SplitHostPort(s); err == nil {
