@@ -93,6 +93,7 @@ var layers = []layer{
 	{"objstore", []string{"internal/objstore"}, []string{"internal/objstore", "ground"}, false, storageReason},
 	{"objstore/fs", []string{"internal/objstore/fs"}, []string{"internal/objstore", "internal/vfs", "ground"}, false, storageReason},
 	{"objstore/s3", []string{"internal/objstore/s3"}, []string{"internal/objstore", "internal/sigv4", "ground"}, true, storageReason},
+	{"delivery/files", []string{"internal/delivery/files"}, []string{"internal/delivery", "internal/delivery/dest", "internal/vfs", "ground"}, false, storageReason},
 	{"vfs", []string{"internal/vfs"}, []string{"ground"}, false, "the file system seam lies under all storage"},
 	{"ground", []string{
 		"internal/arn", "internal/ids", "internal/clock", "internal/errs", "internal/limits",

@@ -1,0 +1,182 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/dest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDeliversWhatWasPut(t *testing.T) {
+	w := newWorld(t)
+	w.create("events")
+	p := w.put("events", numbered(0, 3)...)
+	w.put("events", numbered(3, 4)...)
+	w.flush("events")
+	all := w.all()
+	if len(all) != 1 || all[0].body != strings.Join(numbered(0, 4), "") {
+		t.Fatalf("objects %q", all)
+	}
+	name := regexp.MustCompile(`^2026/01/02/03/events-1-2026-01-02-03-04-05-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	if !name.MatchString(all[0].key) {
+		t.Errorf("name %s", all[0].key)
+	}
+	r, _ := w.s.Lookup(scope, "events")
+	where, err := w.s.Where(r, p.ID(2))
+	if err != nil || where.Entry == nil || where.Pending || !where.Stored || where.Entry.Objects[0].Key != all[0].key {
+		t.Errorf("where %+v, %v", where, err)
+	}
+}
+
+// A batch is due when its oldest record is as old as the interval, or when it is
+// large enough, and not before.
+func TestBuffers(t *testing.T) {
+	w := newWorld(t)
+	w.create("events")
+	w.put("events", "a")
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(59 * time.Second)
+	w.put("events", "b")
+	if got := w.all(); len(got) != 0 {
+		t.Fatalf("delivered before its time: %q", got)
+	}
+	w.clock.Advance(time.Second)
+	await(t, func() bool { return len(w.all()) == 1 })
+	big := strings.Repeat("x", 700<<10)
+	w.put("events", big)
+	w.put("events", big)
+	await(t, func() bool { return len(w.ledger("events")) == 2 })
+	if e := w.ledger("events"); e[0].Records != 2 || e[0].Bytes != 2 || e[1].Records != 1 || e[1].Bytes != 700<<10 {
+		t.Errorf("ledger %+v", e)
+	}
+}
+
+// await waits until something is so that nothing tells of.
+func await(t testing.TB, f func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for !f() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("it does not come to be")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestRestartGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.create("events")
+	w.put("events", numbered(0, 10)...)
+	w.restart()
+	w.put("events", numbered(10, 20)...)
+	w.flush("events")
+	w.restart()
+	w.put("events", numbered(20, 21)...)
+	w.flush("events")
+	equal(t, w.delivered("events"), trimmed(numbered(0, 21)))
+}
+
+// A destination that fails is tried again; its error is told.
+func TestFailsAndIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	fails := &failing{w: w, err: &dest.Error{Code: "S3.Down", Message: "down"}}
+	w.store = fails
+	r := w.create("events")
+	w.put("events", numbered(0, 5)...)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	if e := w.s.Explain(r); e.Plan == nil || e.Plan.Records != 5 || !strings.Contains(e.Status.Error, "S3.Down") {
+		t.Errorf("explained as %+v", e)
+	}
+	fails.set(nil)
+	w.flush("events")
+	equal(t, w.delivered("events"), trimmed(numbered(0, 5)))
+	if e := w.ledger("events"); len(e) != 1 || e[0].Attempts < 2 {
+		t.Errorf("ledger %+v", e)
+	}
+}
+
+// A plan keeps its destination's version, unless nothing of it has arrived there.
+func TestUpdateWhilePlanned(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		w := newWorld(t)
+		fails := &failing{w: w, err: &dest.Error{Code: "S3.Down", Message: "down", Untouched: moves}}
+		w.store = fails
+		r := w.create("events")
+		w.put("events", numbered(0, 5)...)
+		w.clock.AwaitTimers(1)
+		w.clock.Advance(time.Minute)
+		await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+		update(t, w, "1", `{"Prefix":"new/"}`)
+		fails.set(nil)
+		w.put("events", numbered(5, 6)...)
+		w.flush("events")
+		equal(t, w.delivered("events"), trimmed(numbered(0, 6)))
+		e := w.ledger("events")
+		if want := uint64(1); !moves && e[0].Version != want || moves && e[0].Version != 2 || e[1].Version != 2 {
+			t.Errorf("moves %v: versions %d and %d", moves, e[0].Version, e[1].Version)
+		}
+		if moved := strings.HasPrefix(e[0].Objects[0].Key, "new/"); moved != moves {
+			t.Errorf("moves %v: object %s", moves, e[0].Objects[0].Key)
+		}
+		w.close()
+	}
+}
+
+func update(t *testing.T, w *world, version, patch string) {
+	t.Helper()
+	err := w.s.Update(context.Background(), delivery.Update{Scope: scope, Name: "events", Version: version, DestinationID: delivery.DestinationID,
+		Kind: "ExtendedS3", Patch: func(old dest.Config) (dest.Config, error) {
+			return delivery.Merge(old, json.RawMessage(patch), func(string) bool { return false })
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDeleteSaysWhatIsLost(t *testing.T) {
+	w := newWorld(t)
+	fails := &failing{w: w, err: errors.New("down")}
+	w.store = fails
+	r := w.create("events")
+	w.put("events", numbered(0, 5)...)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	w.put("events", numbered(5, 7)...)
+	if err := w.s.Delete(context.Background(), scope, "events"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { _, err := w.s.Lookup(scope, "events"); return err != nil })
+	await(t, func() bool { return len(w.s.Lost()) == 2 })
+	if lost := w.s.Lost(); lost[0].Records != 5 || lost[1].Records != 2 {
+		t.Errorf("lost %+v", lost)
+	}
+	for _, p := range w.log.Partitions() {
+		if p.Stream == r.Delivery.Number {
+			t.Errorf("partition %v is left", p)
+		}
+	}
+	w.restart()
+	if lost := w.s.Lost(); len(lost) != 2 {
+		t.Errorf("after a restart: lost %+v", lost)
+	}
+	w.create("events")
+	w.store = nil
+	w.put("events", "new\n")
+	w.flush("events")
+	equal(t, w.delivered("events"), []string{"new"})
+}

@@ -1,0 +1,213 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"thalweg/internal/catalog"
+	"thalweg/internal/errs"
+	"thalweg/internal/log"
+)
+
+// Flush has everything delivered that is there now, without waiting for buffers to
+// fill, and waits until it is. Errors: those of the context.
+func (s *Service) Flush(ctx context.Context, r *catalog.Resource) error {
+	l := s.line(r)
+	l.mu.Lock()
+	l.flush++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.flush--
+		l.mu.Unlock()
+	}()
+	want := map[log.PartitionID]int64{}
+	starts := map[log.PartitionID]int64{}
+	if err := s.targets(r, l, want, starts); err != nil {
+		return err
+	}
+	s.rouse(r)
+	l.nudge()
+	for {
+		l.mu.Lock()
+		rest, changed := 0, l.changed
+		for p, end := range want {
+			next, known := l.cursors[p]
+			if !known {
+				next = starts[p]
+			}
+			if next < end {
+				rest++
+			}
+		}
+		l.mu.Unlock()
+		if rest == 0 {
+			return nil
+		}
+		if s.catalog.Get(r.Key) == nil {
+			return notFound(r.Account, r.Name)
+		}
+		s.rouse(r)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// targets are the ends of all that r reads, as they are now, and where it begins.
+func (s *Service) targets(r *catalog.Resource, l *line, want, starts map[log.PartitionID]int64) error {
+	if r.Delivery.Type == DirectPut {
+		p := r.Delivery.Partition(0)
+		info, err := s.log.Info(p)
+		want[p] = info.End
+		return err
+	}
+	from := s.catalog.StreamNumber(r.Delivery.Source.Stream)
+	if from == nil {
+		return errs.New(errs.NotFound, "the source "+r.Delivery.Source.ARN+" does not exist any more")
+	}
+	src := &streamSource{s: s, line: l, src: r.Delivery.Source}
+	for i := range from.Stream.Shards {
+		sh := from.Stream.Shards[i].Number
+		p := from.Stream.PartitionOf(sh)
+		info, err := s.log.Info(p)
+		if err != nil {
+			return err
+		}
+		want[p], starts[p] = info.Stable, src.start(sh, p)
+	}
+	return nil
+}
+
+// Explanation is what a delivery stream is doing, and why.
+type Explanation struct {
+	Name        string  `json:"name"`
+	State       string  `json:"state"`
+	Version     string  `json:"version"`
+	Destination string  `json:"destination"`
+	Host        string  `json:"host"`
+	HostAlone   bool    `json:"host_left_alone"`
+	Plan        *Plan   `json:"plan,omitempty"`
+	Status      Status  `json:"status"`
+	Places      []Place `json:"places"`
+}
+
+// Place is how far delivery has come in a shard.
+type Place struct {
+	Shard string `json:"shard"`
+	Next  int64  `json:"next"`
+	End   int64  `json:"end"`
+}
+
+// Explain says what a delivery stream is doing.
+func (s *Service) Explain(r *catalog.Resource) Explanation {
+	l := s.line(r)
+	d := &r.Delivery.Destination
+	host := s.o.Destinations[d.Kind].Host(d.Config)
+	e := Explanation{Name: r.Name, State: string(r.State), Version: versionText(d.Version), Destination: d.Kind, Host: host,
+		HostAlone: s.breakers.open(host), Plan: l.current()}
+	l.mu.Lock()
+	e.Status = l.status
+	l.mu.Unlock()
+	at, err := s.sourceOf(r, l).places()
+	if err != nil {
+		e.Status.Error = err.Error()
+	}
+	for _, p := range at {
+		e.Places = append(e.Places, Place{Shard: p.shard.String(), Next: p.next, End: p.end})
+	}
+	return e
+}
+
+// Where is what became of the record of a RecordId.
+type Where struct {
+	// Stored tells that the record is still in the log, Pending that no plan has come
+	// to its end with it, Plan which has it under way.
+	Stored  bool   `json:"stored"`
+	Pending bool   `json:"pending"`
+	Plan    *Plan  `json:"plan,omitempty"`
+	Entry   *Entry `json:"entry,omitempty"`
+}
+
+// Where finds a record. Errors: Invalid, those of the log.
+func (s *Service) Where(r *catalog.Resource, id string) (Where, error) {
+	p, offset, ok := ParseRecordID(id)
+	if !ok {
+		return Where{}, errs.New(errs.Invalid, id+" is not a RecordId")
+	}
+	var out Where
+	if info, err := s.log.Info(p); err == nil {
+		out.Stored = info.Start <= offset && offset < info.End
+	}
+	l := s.line(r)
+	holds := func(ranges []Range) bool {
+		for _, x := range ranges {
+			if x.Partition() == p && x.From <= offset && offset < x.To {
+				return true
+			}
+		}
+		return false
+	}
+	if plan := l.current(); plan != nil && holds(plan.Ranges) {
+		out.Plan = plan
+	}
+	err := s.Ledger(r, func(e *Entry) bool {
+		if holds(e.Ranges) {
+			out.Entry = e // the last, if it was replayed
+		}
+		return true
+	})
+	next, _ := l.cursor(p)
+	out.Pending = out.Stored && offset >= next
+	return out, err
+}
+
+// Replay has records delivered again, in new batches: all that arrived at or after a
+// time and is still there. Errors: InUse while a plan is under way, those of the log.
+func (s *Service) Replay(r *catalog.Resource, since time.Time) error {
+	l := s.line(r)
+	l.planning.Lock()
+	defer l.planning.Unlock()
+	if l.current() != nil {
+		return errs.New(errs.InUse, "a batch is on its way: try again when it is delivered")
+	}
+	at, err := s.replayPlaces(r)
+	if err != nil {
+		return err
+	}
+	var back []Range
+	for _, p := range at {
+		offset, _, err := s.log.OffsetForTime(p, since.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if next, _ := l.cursor(p); offset < next {
+			back = append(back, Range{Stream: p.Stream, Generation: p.Generation, Index: p.Index, To: offset})
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	if err := s.commit([]event{{Number: l.number, Cursors: back}}); err != nil {
+		return err
+	}
+	s.rouse(r)
+	l.nudge()
+	return nil
+}
+
+func (s *Service) replayPlaces(r *catalog.Resource) (out []log.PartitionID, err error) {
+	if r.Delivery.Type == DirectPut {
+		return []log.PartitionID{r.Delivery.Partition(0)}, nil
+	}
+	from := s.catalog.StreamNumber(r.Delivery.Source.Stream)
+	if from == nil {
+		return nil, errs.New(errs.NotFound, "the source "+r.Delivery.Source.ARN+" does not exist any more")
+	}
+	for i := range from.Stream.Shards {
+		out = append(out, from.Stream.PartitionOf(from.Stream.Shards[i].Number))
+	}
+	return out, nil
+}
