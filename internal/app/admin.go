@@ -131,6 +131,7 @@ func (s *Server) adminRoutes(mux *http.ServeMux) {
 		}
 		answer(w, http.StatusOK, struct{}{})
 	})
+	s.firehoseRoutes(route)
 	route("DELETE /_thalweg/admin/keys/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.keys.Delete(r.Context(), r.PathValue("id")); err != nil {
 			answerError(w, err)
@@ -144,7 +145,7 @@ func (s *Server) adminRoutes(mux *http.ServeMux) {
 func answerError(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	switch errs.KindOf(err) {
-	case errs.Invalid, errs.Exists, errs.Unsupported:
+	case errs.Invalid, errs.Exists, errs.Unsupported, errs.InUse:
 		status = http.StatusBadRequest
 	case errs.NotFound:
 		status = http.StatusNotFound

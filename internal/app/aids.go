@@ -11,10 +11,16 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every queue, stream, topic, table, configuration and Kafka cluster of
-// every account. Access keys, the default cluster and what the brokers keep of
-// themselves stay.
+// reset removes every delivery stream, queue, stream, topic, table, configuration and
+// Kafka cluster of every account. Access keys, the default cluster and what the brokers
+// keep of themselves stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
+	for _, d := range s.delivery.All() {
+		if err := s.delivery.Delete(r.Context(), d.Scope, d.Name); err != nil && errs.KindOf(err) != errs.NotFound {
+			answerError(w, err)
+			return
+		}
+	}
 	for _, q := range s.streams.AllQueues() {
 		if err := s.queues.Delete(r.Context(), q.Scope, q.Name); err != nil && errs.KindOf(err) != errs.NotFound {
 			answerError(w, err)
@@ -75,6 +81,7 @@ func (s *Server) aidRoutes(mux *http.ServeMux) {
 	}
 	mux.Handle("POST /_thalweg/clock", here(s.advanceClock))
 	mux.Handle("POST /_thalweg/reset", here(s.reset))
+	mux.Handle("POST /_thalweg/firehose/{name}/flush", here(s.flushDelivery))
 	mux.Handle("GET /_thalweg/faults", here(s.listFaults))
 	mux.Handle("POST /_thalweg/faults", here(s.addFaults))
 	mux.Handle("DELETE /_thalweg/faults", here(s.clearFaults))

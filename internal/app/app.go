@@ -23,6 +23,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/clusters"
 	"thalweg/internal/config"
+	"thalweg/internal/delivery"
 	"thalweg/internal/identity"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
@@ -69,6 +70,7 @@ type Server struct {
 	tables   *tables.Service
 	objects  objstore.Store
 	s3       *s3.Door
+	delivery *delivery.Service
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them
 	aws      *awsapi.Server

@@ -15,7 +15,6 @@ import (
 	"thalweg/internal/arn"
 	"thalweg/internal/awsapi"
 	"thalweg/internal/awsapi/faults"
-	"thalweg/internal/awsapi/model/firehose"
 	"thalweg/internal/awsapi/model/kafkaconnect"
 	"thalweg/internal/awsapi/model/kinesisanalyticsv2"
 	"thalweg/internal/awsapi/model/kinesisvideo"
@@ -26,6 +25,7 @@ import (
 	"thalweg/internal/catalog"
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
+	"thalweg/internal/firehose"
 	"thalweg/internal/identity"
 	"thalweg/internal/kinesis"
 	"thalweg/internal/lease"
@@ -71,6 +71,7 @@ func serverParts() []part {
 		{"tables", startTables, nil},
 		{"clusters", newClusters, nil},
 		{"objects", startObjects, nil},
+		{"delivery", startDelivery, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
@@ -247,7 +248,7 @@ func startDoors(_ context.Context, s *Server) error {
 		lease.NewTables(s.tables).Service(),
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),
-		firehose.NewService(firehose.Unimplemented{}),
+		firehose.New(s.delivery, s.streams).Service(),
 		msk.New(s.clusters).Service(),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
 		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),

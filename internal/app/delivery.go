@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/dest/httpendpoint"
+	"thalweg/internal/delivery/dest/opensearch"
+	"thalweg/internal/delivery/dest/redshift"
+	"thalweg/internal/delivery/dest/s3"
+	"thalweg/internal/delivery/files"
+	"thalweg/internal/egress"
+	"thalweg/internal/errs"
+	"thalweg/internal/log"
+	"thalweg/internal/metrics"
+)
+
+// deliveriesPartition is where plans and cursors are kept, beside the catalog's.
+func deliveriesPartition() log.PartitionID { return log.PartitionID{Index: 6} }
+
+func startDelivery(ctx context.Context, s *Server) error {
+	out, err := egress.New(s.cfg.OnLoopback(), s.cfg.AllowEgress)
+	if err != nil {
+		return err
+	}
+	dir, err := files.Open(s.fs, s.dir()+"/delivery", s.keystore.Secret("delivery files"))
+	if err != nil {
+		return err
+	}
+	kinds := map[string]dest.Spec{}
+	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(s.objects), httpendpoint.Spec(out), redshift.Spec(out)}, opensearch.Specs(out)) {
+		kinds[spec.Kind] = spec
+	}
+	s.delivery, err = delivery.Open(ctx, delivery.Options{
+		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: deliveriesPartition(), Clock: s.clock, Keys: s.keystore,
+		Destinations: kinds, Process: stages, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger,
+		Jitter: jitter,
+	})
+	if err != nil {
+		return err
+	}
+	s.delivery.Start()
+	s.deliveryMetrics()
+	return nil
+}
+
+// jitter is a random time of up to most.
+func jitter(most time.Duration) time.Duration {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(most)) + 1
+}
+
+// stages refuses what asks for a processing stage: none is built.
+func stages(c dest.Config, _ dest.Env) ([]dest.Processor, error) {
+	var in struct {
+		ProcessingConfiguration struct {
+			Enabled    bool
+			Processors []struct{ Type string }
+		}
+		DynamicPartitioningConfiguration struct{ Enabled bool }
+	}
+	if err := json.Unmarshal(c, &in); err != nil {
+		return nil, err
+	}
+	if in.ProcessingConfiguration.Enabled && len(in.ProcessingConfiguration.Processors) > 0 {
+		return nil, errs.New(errs.Unsupported, "Processors of the type "+in.ProcessingConfiguration.Processors[0].Type+" are not supported by this server.")
+	}
+	if in.DynamicPartitioningConfiguration.Enabled {
+		return nil, errs.New(errs.Unsupported, "Dynamic partitioning is not supported by this server.")
+	}
+	return nil, nil
+}
+
+// deliveryMetrics registers the traffic of delivery streams, by the names that
+// CloudWatch has for it.
+func (s *Server) deliveryMetrics() {
+	kinds := []struct {
+		name, help string
+		gauge      bool
+		of         func(*delivery.Meter) int64
+	}{
+		{"incoming_records_total", "Records put (IncomingRecords).", false, func(m *delivery.Meter) int64 { return m.InRecords.Load() }},
+		{"incoming_bytes_total", "Bytes put (IncomingBytes).", false, func(m *delivery.Meter) int64 { return m.InBytes.Load() }},
+		{"incoming_put_requests_total", "Puts (IncomingPutRequests).", false, func(m *delivery.Meter) int64 { return m.InPuts.Load() }},
+		{"throttled_records_total", "Records refused (ThrottledRecords).", false, func(m *delivery.Meter) int64 { return m.Throttled.Load() }},
+		{"source_records_total", "Records read of the source (DataReadFromKinesisStream.Records).", false, func(m *delivery.Meter) int64 { return m.ReadRecords.Load() }},
+		{"source_bytes_total", "Bytes read of the source (DataReadFromKinesisStream.Bytes).", false, func(m *delivery.Meter) int64 { return m.ReadBytes.Load() }},
+		{"delivered_records_total", "Records delivered (DeliveryTo*.Records).", false, func(m *delivery.Meter) int64 { return m.OutRecords.Load() }},
+		{"delivered_bytes_total", "Bytes delivered (DeliveryTo*.Bytes).", false, func(m *delivery.Meter) int64 { return m.OutBytes.Load() }},
+		{"delivered_objects_total", "Objects delivered (DeliveryToS3.ObjectCount).", false, func(m *delivery.Meter) int64 { return m.OutObjects.Load() }},
+		{"backup_records_total", "Records delivered to the backup (BackupToS3.Records).", false, func(m *delivery.Meter) int64 { return m.BackupRecords.Load() }},
+		{"backup_bytes_total", "Bytes delivered to the backup (BackupToS3.Bytes).", false, func(m *delivery.Meter) int64 { return m.BackupBytes.Load() }},
+		{"delivery_successes_total", "Attempts to deliver that succeeded (DeliveryTo*.Success).", false, func(m *delivery.Meter) int64 { return m.Succeeded.Load() }},
+		{"delivery_failures_total", "Attempts to deliver that failed.", false, func(m *delivery.Meter) int64 { return m.Failed.Load() }},
+		{"processed_records_total", "Records that processing made (SucceedProcessing.Records).", false, func(m *delivery.Meter) int64 { return m.Processed.Load() }},
+		{"processed_bytes_total", "Bytes that processing made (SucceedProcessing.Bytes).", false, func(m *delivery.Meter) int64 { return m.ProcessedBytes.Load() }},
+		{"processing_failures_total", "Records that processing refused.", false, func(m *delivery.Meter) int64 { return m.ProcessFailed.Load() }},
+		{"lost_records_total", "Records lost with a deleted delivery stream.", false, func(m *delivery.Meter) int64 { return m.Lost.Load() }},
+		{"data_freshness_milliseconds", "Age of the oldest record of the last delivery (DeliveryTo*.DataFreshness).", true, func(m *delivery.Meter) int64 { return m.Freshness.Load() }},
+	}
+	var list []metrics.Family
+	for _, k := range kinds {
+		list = append(list, metrics.Family{Name: "firehose_" + k.name, Help: k.help, Labels: []string{"account", "region", "delivery_stream"}, Gauge: k.gauge})
+	}
+	s.metrics.Families(list, func(emit func(int, float64, ...string)) {
+		for _, r := range s.delivery.All() {
+			m := s.delivery.Meter(r)
+			if m.Idle() {
+				continue
+			}
+			for i, k := range kinds {
+				emit(i, float64(k.of(m)), r.Account, r.Region, r.Name)
+			}
+		}
+	})
+}

@@ -1,0 +1,27 @@
+package firehose
+
+import (
+	"fmt"
+	"strings"
+
+	model "thalweg/internal/awsapi/model/firehose"
+)
+
+// tagsOf reads tags. Of a key that comes twice AWS says that it is wrong.
+func tagsOf(in []model.Tag) (map[string]string, error) {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]string, len(in))
+	for _, t := range in {
+		key := t.Key.V
+		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return nil, model.NewInvalidArgumentException("Tag keys can't start with aws: " + key)
+		}
+		if _, twice := out[key]; twice {
+			return nil, model.NewInvalidArgumentException(fmt.Sprintf("Duplicate tag key %s", key))
+		}
+		out[key] = t.Value.V
+	}
+	return out, nil
+}
