@@ -77,10 +77,21 @@ func (w *runner) deliver(ctx context.Context, r *catalog.Resource, p *Plan) erro
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if errors.Is(err, errGone) {
+		return d.abandon()
+	}
 	if err != nil && !d.lost(err) {
 		return err
 	}
 	return d.done()
+}
+
+// abandon has the batch planned anew: the file of its records is not there, as after a
+// backup has been restored.
+func (d *delivery) abandon() error {
+	d.s.o.Logger.Error("a batch is planned anew: the file of its records is not there", "stream", d.r.Name, "account", d.r.Account,
+		"plan", d.plan.ID)
+	return d.s.commit([]event{{Number: d.line.number, Abandon: d.plan.ID}})
 }
 
 func (d *delivery) steps(ctx context.Context) error {
@@ -194,7 +205,7 @@ func (d *delivery) try(ctx context.Context, host string, until time.Time, attemp
 		var e *dest.Error
 		d.touched = d.touched || !errors.As(err, &e) || !e.Untouched
 		now := d.s.clock.Now()
-		if class == dest.Permanent || !until.IsZero() && !now.Before(until) {
+		if class == dest.Permanent || errors.Is(err, errGone) || !until.IsZero() && !now.Before(until) {
 			return err
 		}
 		if d.deleting() {

@@ -180,3 +180,38 @@ func TestDeleteSaysWhatIsLost(t *testing.T) {
 	w.flush("events")
 	equal(t, w.delivered("events"), []string{"new"})
 }
+
+// What was set aside for a plan and is gone is set aside again: the source has it.
+func TestPlanWithoutItsFile(t *testing.T) {
+	w := newWorld(t)
+	fails := &failing{w: w, err: errors.New("down")}
+	w.store = fails
+	w.process = func(dest.Config, dest.Env) ([]dest.Processor, error) { return []dest.Processor{doubler{}}, nil }
+	r := w.create("events")
+	w.put("events", "a\n")
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	if err := w.files.Remove(w.s.Explain(r).Plan.ID); err != nil {
+		t.Fatal(err)
+	}
+	fails.set(nil)
+	w.clock.Advance(time.Minute)
+	w.flush("events")
+	equal(t, w.delivered("events"), []string{"a 0", "a 1"})
+}
+
+// An object that was put, and whose answer was lost, is not put twice.
+func TestLostAnswerOfTheBucket(t *testing.T) {
+	w := newWorld(t)
+	fails := &failing{w: w, err: errors.New("connection reset"), after: true}
+	w.store = fails
+	r := w.create("events")
+	w.put("events", numbered(0, 5)...)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	fails.set(nil)
+	w.flush("events")
+	equal(t, w.delivered("events"), trimmed(numbered(0, 5)))
+}

@@ -52,6 +52,8 @@ type event struct {
 	Plan *Plan `json:"plan,omitempty"`
 	// Done is the id of the plan that has come to its end.
 	Done string `json:"done,omitempty"`
+	// Abandon is the id of the plan that is made anew: what was set aside for it is gone.
+	Abandon string `json:"abandon,omitempty"`
 	// Cursors are where delivery goes on, and Forget those that are needed no more.
 	Cursors []Range `json:"cursors,omitempty"`
 	Forget  []Range `json:"forget,omitempty"`
@@ -119,6 +121,8 @@ func (m *machine) Apply(data []byte) error {
 		}
 		l.plan = nil
 		l.moved()
+	case e.Abandon != "":
+		l.plan = nil
 	case e.Cursors != nil:
 		for _, r := range e.Cursors {
 			l.cursors[r.Partition()] = r.To

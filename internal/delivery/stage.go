@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 
 	"thalweg/internal/delivery/dest"
@@ -15,6 +16,9 @@ import (
 // maxEntry bounds an entry of a plan's file: a record, with room for what belongs to
 // it.
 const maxEntry = 64 << 20
+
+// errGone tells that the file of a plan is not there.
+var errGone = errors.New("what was set aside for a plan is gone")
 
 // stager sets a batch's records aside: it takes them through the stages, and keeps
 // what came of them until the plan has come to its end.
@@ -199,6 +203,9 @@ func readEntry(in *bufio.Reader, buf []byte) ([]byte, error) {
 // staged goes over the entries of a plan's file that are of one kind.
 func (s *Service) staged(ctx context.Context, name string, kind entryKind, yield func(*dest.Failure) error) error {
 	file, err := s.o.Files.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}

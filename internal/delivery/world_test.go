@@ -94,7 +94,7 @@ func (w *world) open() (err error) {
 	w.group = lifecycle.NewGroup(ctx)
 	w.s, err = delivery.Open(ctx, delivery.Options{
 		Log: w.log, Catalog: w.catalog, Streams: w.streams, Partition: log.PartitionID{Index: 6}, Clock: w.clock, Keys: keys{},
-		Destinations: w.kinds, Process: w.process, Files: w.files, Group: w.group,
+		Destinations: w.kinds, Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return w.process(c, e) }, Files: w.files, Group: w.group,
 		Jitter: func(most time.Duration) time.Duration { return most }, Workers: 2,
 	})
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *world) delivered(name string) (lines []string) {
 		bodies[o.key] = o.body
 	}
 	for _, e := range w.ledger(name) {
-		for _, o := range e.Objects {
+		for _, o := range slices.Concat(e.Objects, e.Errors) {
 			body, ok := bodies[o.Key]
 			if !ok {
 				w.t.Errorf("the ledger names an object that is not there: %s", o.Key)

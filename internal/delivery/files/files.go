@@ -23,6 +23,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"strconv"
 	"sync/atomic"
 
@@ -53,8 +54,10 @@ func Open(fsys vfs.FS, dir string, key [32]byte) (*Dir, error) {
 			return nil, failed("open directory for deliveries", err)
 		}
 	}
-	if err := fsys.SyncDir(dir); err != nil {
-		return nil, failed("open directory for deliveries", err)
+	for _, d := range []string{path.Dir(dir), dir} {
+		if err := fsys.SyncDir(d); err != nil {
+			return nil, failed("open directory for deliveries", err)
+		}
 	}
 	left, err := fsys.ReadDir(d.tmp())
 	if err != nil {
