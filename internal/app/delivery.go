@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"thalweg/internal/delivery"
@@ -14,9 +14,11 @@ import (
 	"thalweg/internal/delivery/dest/opensearch"
 	"thalweg/internal/delivery/dest/redshift"
 	"thalweg/internal/delivery/dest/s3"
+	"thalweg/internal/delivery/dest/splunk"
 	"thalweg/internal/delivery/files"
+	"thalweg/internal/delivery/process"
+	"thalweg/internal/delivery/process/lambda"
 	"thalweg/internal/egress"
-	"thalweg/internal/errs"
 	"thalweg/internal/log"
 	"thalweg/internal/metrics"
 )
@@ -29,18 +31,22 @@ func startDelivery(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
+	functions, err := s.functions(out)
+	if err != nil {
+		return err
+	}
 	dir, err := files.Open(s.fs, s.dir()+"/delivery", s.keystore.Secret("delivery files"))
 	if err != nil {
 		return err
 	}
 	kinds := map[string]dest.Spec{}
-	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(s.objects), httpendpoint.Spec(out), redshift.Spec(out)}, opensearch.Specs(out)) {
+	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(s.objects), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: deliveriesPartition(), Clock: s.clock, Keys: s.keystore,
-		Destinations: kinds, Process: stages, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger,
-		Jitter: jitter,
+		Destinations: kinds, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter,
+		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, functions) },
 	})
 	if err != nil {
 		return err
@@ -50,32 +56,21 @@ func startDelivery(ctx context.Context, s *Server) error {
 	return nil
 }
 
+// functions are where Lambda processors find theirs.
+func (s *Server) functions(out *egress.Policy) (*lambda.Functions, error) {
+	urls := map[string]string{}
+	for _, f := range s.cfg.Lambda {
+		name, url, _ := strings.Cut(f, "=")
+		urls[name] = url
+	}
+	return lambda.New(lambda.Config{URLs: urls, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock})
+}
+
 // jitter is a random time of up to most.
 func jitter(most time.Duration) time.Duration {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(most)) + 1
-}
-
-// stages refuses what asks for a processing stage: none is built.
-func stages(c dest.Config, _ dest.Env) ([]dest.Processor, error) {
-	var in struct {
-		ProcessingConfiguration struct {
-			Enabled    bool
-			Processors []struct{ Type string }
-		}
-		DynamicPartitioningConfiguration struct{ Enabled bool }
-	}
-	if err := json.Unmarshal(c, &in); err != nil {
-		return nil, err
-	}
-	if in.ProcessingConfiguration.Enabled && len(in.ProcessingConfiguration.Processors) > 0 {
-		return nil, errs.New(errs.Unsupported, "Processors of the type "+in.ProcessingConfiguration.Processors[0].Type+" are not supported by this server.")
-	}
-	if in.DynamicPartitioningConfiguration.Enabled {
-		return nil, errs.New(errs.Unsupported, "Dynamic partitioning is not supported by this server.")
-	}
-	return nil, nil
 }
 
 // deliveryMetrics registers the traffic of delivery streams, by the names that

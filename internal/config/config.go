@@ -45,6 +45,8 @@ type Config struct {
 	Insecure    bool        // permits what Auth and TLS rules forbid off loopback
 	AllowOrigin []string    // browser origins beside those on loopback
 	AllowEgress []string    // what may be connected to for a resource, beside public addresses
+	Lambda      []string    // FUNCTION=URL: where functions that transform records are
+	LambdaURL   string      // where all other functions are asked for; "" is nowhere
 	Account     Account     // account of a request whose key names none
 	Region      Region      // region of the default cluster, and of the banner
 	Limits      limits.Mode // whether AWS's limits on rates apply

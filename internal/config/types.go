@@ -327,6 +327,15 @@ func checkOrigin(s string) error {
 	return nil
 }
 
+func checkFunction(s string) error {
+	name, address, ok := strings.Cut(s, "=")
+	u, err := url.Parse(address)
+	if !ok || name == "" || err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return fmt.Errorf("%q is not FUNCTION=URL", s)
+	}
+	return nil
+}
+
 func checkEgress(s string) error {
 	if s == "" || strings.ContainsAny(s, " /:") && net.ParseIP(s) == nil {
 		if _, _, err := net.ParseCIDR(s); err != nil {
