@@ -79,7 +79,7 @@ Start one with "thalweg serve", see one at work with "thalweg demo".`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		env.serveCmd(), env.demoCmd(),
-		env.streamCmd(), env.topicCmd(), env.keysCmd(),
+		env.streamCmd(), env.topicCmd(), env.firehoseCmd(), env.keysCmd(),
 		env.verifyCmd(), env.backupCmd(), env.restoreCmd(),
 		env.trustCmd(), env.envCmd(), env.versionCmd(), env.completionCmd(),
 	)

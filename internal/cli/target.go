@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"thalweg/internal/client"
 	"thalweg/internal/config"
@@ -28,8 +29,12 @@ type target struct {
 const defaultEndpoint = "http://127.0.0.1:4566"
 
 // flags adds the flags that name a server.
-func (t *target) flags(c *cobra.Command) {
-	fs := c.PersistentFlags()
+func (t *target) flags(c *cobra.Command) { t.flagsTo(c.PersistentFlags()) }
+
+// flagsOf adds them to one command of a group.
+func (t *target) flagsOf(c *cobra.Command) { t.flagsTo(c.Flags()) }
+
+func (t *target) flagsTo(fs *pflag.FlagSet) {
 	fs.StringVar(&t.opts.Endpoint, "endpoint", "", "the server's `URL` (AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, THALWEG_ENDPOINT; else "+defaultEndpoint+")")
 	fs.StringVar(&t.opts.Region, "region", "", "`REGION` (AWS_REGION, AWS_DEFAULT_REGION; else us-east-1)")
 	fs.StringVar(&t.ca, "ca", "", "certificate authority `FILE` to trust (AWS_CA_BUNDLE; thalweg trust writes one)")

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
@@ -81,6 +82,14 @@ func New(o Options) (*Client, error) {
 		Retryer:    aws.NopRetryer{},
 	}
 	return &Client{Client: kinesis.New(options), HTTP: h, options: options}, nil
+}
+
+// Firehose returns a client of Data Firehose at the same server, which repeats calls
+// as the SDK does: it is how a put is sent again that saw no answer.
+func (c *Client) Firehose() *firehose.Client {
+	return firehose.New(firehose.Options{
+		BaseEndpoint: c.options.BaseEndpoint, Region: c.options.Region, Credentials: c.options.Credentials, HTTPClient: c.options.HTTPClient,
+	})
 }
 
 // ownBody sends each request with a body that the SDK does not hold. The SDK

@@ -11,7 +11,7 @@ import (
 //
 // Removes a delivery stream, which is DELETING until the batch under way has been
 // delivered, or has failed once more. Records that are not delivered by then are gone,
-// as on AWS; the server's log and `thalweg firehose ls --lost` say which. A second
+// as on AWS; the server's log says which. A second
 // deletion changes nothing. AllowForceDelete makes no difference: no grant of a key
 // can stand in the way.
 //
