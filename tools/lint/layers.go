@@ -239,6 +239,7 @@ var dependencies = []dependency{
 		"internal/log/batch", "internal/kwire", "internal/kafka", "internal/awsapi", "internal/delivery", "internal/client", "internal/cli",
 		"internal/demo"}, true, "bytes are packed and unpacked where a format says so, and nowhere else"},
 	{"github.com/pierrec/lz4", []string{"internal/log/batch"}, true, "LZ4 is a codec of record batches"},
+	{"github.com/parquet-go/parquet-go", []string{"internal/delivery/convert"}, true, "Parquet is written in one place"},
 	{"github.com/itchyny/gojq", []string{"internal/delivery/process/jq"}, true, "queries are evaluated in one place, which bounds them"},
 	{"github.com/segmentio/asm", []string{"internal/awsapi", "internal/kinesis", "internal/ids"}, true, "base64 of records only"},
 	{"google.golang.org/protobuf", []string{"internal/kpl"}, true, "its wire format is read where a format is protocol buffers"},

@@ -1,0 +1,177 @@
+// Package convert makes Parquet of records of JSON, as Firehose's format conversion does.
+//
+// A record is one object. Its members are looked up by the names of the table's columns;
+// what the table does not have is passed over, what the record does not have is null. A
+// record that cannot be converted is told from one that was, and leaves no trace in the
+// file:
+//
+//	DataFormatConversion.ParseError     not JSON
+//	DataFormatConversion.MalformedData  not an object, or a value that its column cannot
+//	                                    hold; a number that would be cut is one
+//
+// Columns are Hive's types, nested to 16 levels and 1,000 leaves; all are optional, and in
+// the order of the table. Timestamps are INT96, as Hive writes them.
+//
+// Sources: the API's OpenXJsonSerDe, HiveJsonSerDe and ParquetSerDe for options and the
+// times they take; floci's probes of AWS for codes and texts. Where AWS's libraries guess
+// (an array for a struct, decimals that are rounded, texts cut to varchar's length) a
+// record is refused.
+//
+// A file is a function of its records: no time and no version of a library stands in it.
+// A Writer holds a batch of records and about 32 MiB of a row group, whatever the table.
+// A Converter is safe for concurrent use, a Writer is not.
+package convert
+
+import (
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+
+	"thalweg/internal/delivery/scan"
+)
+
+const (
+	// batchRows and batchBytes are how much is gathered before it goes to the columns.
+	batchRows  = 256
+	batchBytes = 256 << 10
+	// rowGroup is what a row group may cost in memory, about, beside AWS's block size.
+	rowGroup = 32 << 20
+)
+
+// Failure is a record that is not converted.
+type Failure struct{ Code, Message string }
+
+func (f *Failure) Error() string { return f.Code + ": " + f.Message }
+
+// Converter converts records to the columns of one table.
+type Converter struct {
+	o       *Options
+	columns []Column
+	config  *parquet.WriterConfig
+}
+
+// New makes a converter; its errors are of kind Invalid.
+func New(o Options, columns []Column) (*Converter, error) {
+	_, _, schema, err := compile(columns, &o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Converter{o: &o, columns: columns}
+	version := 1
+	if o.V2 {
+		version = 2
+	}
+	c.config, err = parquet.NewWriterConfig(schema, parquet.CreatedBy("thalweg", "1", "0"), parquet.DataPageVersion(version),
+		parquet.PageBufferSize(o.pageSize()), parquet.Compression(o.codec()), parquet.DataPageStatistics(false))
+	return c, err
+}
+
+func (o *Options) codec() compress.Codec {
+	switch o.Compression {
+	case "GZIP":
+		return &parquet.Gzip
+	case "UNCOMPRESSED":
+		return &parquet.Uncompressed
+	}
+	return &parquet.Snappy
+}
+
+// Writer writes one file.
+type Writer struct {
+	c    *Converter
+	to   *parquet.Writer
+	root *node
+
+	columns [][]parquet.Value // of the batch
+	marks   []int             // where the last record that was converted ends
+	arena   []byte            // what the values refer to
+	name    []byte
+	rows    int
+	bytes   int // of its records
+	cost    int // of the row group
+}
+
+// NewWriter begins a file, which only Close makes whole.
+func (c *Converter) NewWriter(w io.Writer) (*Writer, error) {
+	root, leaves, schema, err := compile(c.columns, c.o) // nodes are of one writer
+	if err != nil {
+		return nil, err
+	}
+	config := *c.config
+	config.Schema = schema
+	return &Writer{c: c, to: parquet.NewWriter(w, &config), root: root,
+		columns: make([][]parquet.Value, len(leaves)), marks: make([]int, len(leaves))}, nil
+}
+
+// Write converts a record, whose bytes it does not keep. A *Failure is about the record,
+// and the file goes on without it; after any other error the file is broken.
+func (w *Writer) Write(record []byte) error {
+	arena := len(w.arena)
+	if err := w.convert(record); err != nil {
+		for i, mark := range w.marks {
+			w.columns[i] = w.columns[i][:mark]
+		}
+		w.arena = w.arena[:arena]
+		return err
+	}
+	for i := range w.columns {
+		w.marks[i] = len(w.columns[i])
+	}
+	w.rows++
+	w.bytes += len(record)
+	w.cost += len(record) + 2*len(w.columns)
+	if w.rows == batchRows || w.bytes >= batchBytes {
+		return w.flush()
+	}
+	return nil
+}
+
+func (w *Writer) convert(record []byte) error {
+	s := scan.New(record)
+	switch s.Peek() {
+	case '{':
+	case 0:
+		if s.End() == nil {
+			return &Failure{"DataFormatConversion.MalformedData", "The record was empty or contained only whitespace."}
+		}
+		fallthrough
+	default:
+		if !scan.Valid(record) {
+			return &Failure{"DataFormatConversion.ParseError", errMalformed.Error()}
+		}
+		return &Failure{"DataFormatConversion.MalformedData", "The top level of the record must be an object."}
+	}
+	if w.members(&s, w.root) != nil || s.End() != nil {
+		return &Failure{"DataFormatConversion.ParseError", errMalformed.Error()}
+	}
+	if err := w.putParts(w.root, 0); err != nil {
+		return &Failure{"DataFormatConversion.MalformedData", "Data does not match the schema. " + err.Error()}
+	}
+	return nil
+}
+
+// flush gives the batch to the columns, and ends the row group when it is large enough.
+func (w *Writer) flush() error {
+	for i, c := range w.to.ColumnWriters() {
+		if _, err := c.WriteRowValues(w.columns[i]); err != nil {
+			return err
+		}
+		clear(w.columns[i])
+		w.columns[i], w.marks[i] = w.columns[i][:0], 0
+	}
+	w.arena, w.rows, w.bytes = w.arena[:0], 0, 0
+	if w.cost >= w.c.o.rowGroup() {
+		w.cost = 0
+		return w.to.Flush()
+	}
+	return nil
+}
+
+// Close writes what is left and the footer.
+func (w *Writer) Close() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return w.to.Close()
+}
