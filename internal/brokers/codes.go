@@ -60,6 +60,7 @@ const (
 	GroupIDNotFound          Code = 69
 	FetchSessionNotFound     Code = 70
 	TopicDeletionDisabled    Code = 73
+	InvalidFetchSessionEpoch Code = 71
 	FencedLeaderEpoch        Code = 74
 	UnknownLeaderEpoch       Code = 75
 	UnsupportedCompression   Code = 76
@@ -78,6 +79,7 @@ const (
 	UnreleasedInstanceID     Code = 111
 	UnsupportedAssignor      Code = 112
 	StaleMemberEpoch         Code = 113
+	FetchSessionTopicID      Code = 106
 	MismatchedEndpointType   Code = 114
 	UnsupportedEndpointType  Code = 115
 	TransactionAbortable     Code = 120

@@ -20,12 +20,15 @@ import (
 // first; others end where the limits do. read_committed stops at the last stable
 // offset.
 //
-// Sessions are not kept: the session id is 0, and every fetch names what it wants,
-// as KIP-227 lets a broker decide.
+// A client may open a session and from then on name only what has changed, and is
+// told only of partitions that have something new (KIP-227). Sessions belong to
+// who opened them; there are 1000 at most, within the memory budget, and who finds
+// no room names everything, as without.
 //
 // Errors: TOPIC_AUTHORIZATION_FAILED, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
 // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE for what is damaged
-// on disk, FETCH_SESSION_ID_NOT_FOUND. When memory is spent the answer is empty
+// on disk, FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH,
+// FETCH_SESSION_TOPIC_ID_ERROR. When memory is spent the answer is empty
 // and tells the client to pause.
 //
 // Status: done
@@ -40,9 +43,14 @@ const (
 
 // fetchPart is one partition of a fetch.
 type fetchPart struct {
-	partition log.PartitionID
+	want *fetchWant
+	// The want as it was when the fetch began: in a session it may change meanwhile.
 	offset    int64
 	max       int
+	epoch     int32
+	topic     *brokers.Topic
+	missing   *brokers.Error // the topic is
+	partition log.PartitionID
 	err       *brokers.Error
 	got       log.Batches
 }
@@ -51,24 +59,41 @@ type fetchPart struct {
 type fetching struct {
 	in        *kmsg.FetchRequest
 	isolation log.Isolation
-	parts     []fetchPart // in the request's order
+	parts     []fetchPart // in the order in which they are served
 	throttle  time.Duration
 }
 
 func (d *Door) fetch(r *request, in *kmsg.FetchRequest) (*reply, error) {
-	if in.SessionID != 0 && in.SessionEpoch > 0 {
-		return fetchRefused(r, brokers.FetchSessionNotFound), nil
-	}
 	f := &fetching{in: in, isolation: log.Uncommitted}
 	if in.IsolationLevel == 1 {
 		f.isolation = log.Committed
+	}
+	var session *fetchSession
+	whole := in.Version < 7 || in.SessionEpoch == 0 || in.SessionEpoch == -1
+	if whole {
+		if in.SessionID != 0 {
+			d.sessions.end(in.SessionID, r.conn.principal)
+		}
+		f.parts = partsOf(wants(in))
+	} else {
+		var code brokers.Code
+		if session, f.parts, code = d.sessions.next(r.conn.principal, in); code != brokers.OK {
+			return fetchRefused(r, code), nil
+		}
 	}
 	ready := d.locate(r.conn, f)
 	if !ready && in.MaxWaitMillis > 0 {
 		d.await(r, f)
 	}
 	d.read(f)
-	pieces := f.response(r.header)
+	id := int32(0)
+	switch {
+	case session != nil:
+		id, f.parts = session.id, session.told(f.parts)
+	case whole && in.Version >= 7 && in.SessionEpoch == 0:
+		id = d.sessions.begin(r.conn.principal, in.Version >= 13, f.parts)
+	}
+	pieces := f.response(r.header, id)
 	return &reply{make: func() ([][]byte, error) { return pieces, nil }, done: f.release}, nil
 }
 
@@ -80,50 +105,61 @@ func fetchRefused(r *request, c brokers.Code) *reply {
 // locate finds every partition. It reports whether there is nothing to wait for:
 // something cannot be read, or nothing was asked for.
 func (d *Door) locate(c *conn, f *fetching) (ready bool) {
-	ready = true
-	for i := range f.in.Topics {
-		t := &f.in.Topics[i]
-		topic, missing := d.cluster.Topic(t.Topic), unknownTopic()
-		if f.in.Version >= 13 {
-			topic, missing = d.cluster.TopicByID(t.TopicID), unknownTopicID()
-		}
-		name := t.Topic
-		if topic != nil {
-			name = topic.Name()
-		}
-		if (topic != nil || f.in.Version < 13) && !c.mayTopic(brokers.OpRead, name) {
-			topic, missing = nil, topicDenied()
-		}
-		for k := range t.Partitions {
-			in := &t.Partitions[k]
-			p := fetchPart{offset: in.FetchOffset, max: int(max(in.PartitionMaxBytes, 0)), err: missing}
-			if topic != nil {
-				p.partition, p.err = d.readable(topic, in)
-			}
-			f.parts = append(f.parts, p)
-		}
-	}
 	ready = len(f.parts) == 0
 	for i := range f.parts {
-		ready = ready || f.parts[i].err != nil
+		p := &f.parts[i]
+		var missing *brokers.Error
+		if i > 0 && f.parts[i-1].sameTopic(p) {
+			p.topic, missing = f.parts[i-1].topic, f.parts[i-1].missing
+		} else {
+			p.topic, missing = d.readableTopic(c, f.in.Version, p.want)
+		}
+		p.missing = missing
+		if p.err = missing; missing == nil {
+			p.partition, p.err = d.readable(p)
+		}
+		ready = ready || p.err != nil
 	}
 	return ready
 }
 
+func (p *fetchPart) sameTopic(q *fetchPart) bool {
+	return p.want.topic == q.want.topic && p.want.id == q.want.id
+}
+
+// readableTopic finds the topic of a partition that the client may read.
+func (d *Door) readableTopic(c *conn, version int16, w *fetchWant) (*brokers.Topic, *brokers.Error) {
+	topic, missing := d.cluster.Topic(w.topic), unknownTopic()
+	if version >= 13 {
+		topic, missing = d.cluster.TopicByID(w.id), unknownTopicID()
+	}
+	name := w.topic
+	if topic != nil {
+		name = topic.Name()
+	}
+	switch {
+	case (topic != nil || version < 13) && !c.mayTopic(brokers.OpRead, name):
+		return nil, topicDenied()
+	case topic == nil:
+		return nil, missing
+	}
+	return topic, nil
+}
+
 // readable finds a partition and refuses an offset or an epoch that it has not.
-func (d *Door) readable(t *brokers.Topic, in *kmsg.FetchRequestTopicPartition) (log.PartitionID, *brokers.Error) {
-	p, ok := t.Partition(in.Partition)
+func (d *Door) readable(p *fetchPart) (log.PartitionID, *brokers.Error) {
+	at, ok := p.topic.Partition(p.want.partition)
 	if !ok {
-		return p, unknownTopic()
+		return at, unknownTopic()
 	}
-	info, err := d.log.Info(p)
+	info, err := d.log.Info(at)
 	if err != nil {
-		return p, fetchError(err)
+		return at, fetchError(err)
 	}
-	if in.FetchOffset < info.Start || in.FetchOffset > info.End {
-		return p, fetchError(log.ErrOutOfRange)
+	if p.offset < info.Start || p.offset > info.End {
+		return at, fetchError(log.ErrOutOfRange)
 	}
-	return p, brokers.CheckEpoch(info, in.CurrentLeaderEpoch)
+	return at, brokers.CheckEpoch(info, p.epoch)
 }
 
 func fetchError(err error) *brokers.Error {
@@ -220,6 +256,8 @@ func (d *Door) read(f *fetching) {
 		switch {
 		case errors.Is(err, log.ErrOverloaded):
 			f.throttle = overloadPause
+			d.tip(p)
+			continue
 		case err != nil:
 			p.err = fetchError(err)
 		}
@@ -244,37 +282,49 @@ func (d *Door) tip(p *fetchPart) {
 	p.got = log.Batches{Start: info.Start, End: info.End, Stable: info.Stable}
 }
 
-// response writes the answer around the batches.
-func (f *fetching) response(h kwire.Header) [][]byte {
-	w := kwire.BeginFetch(h.Version, h.Correlation, int32(f.throttle.Milliseconds()), 0, 0, len(f.in.Topics))
-	next := 0
-	for i := range f.in.Topics {
-		t := &f.in.Topics[i]
-		w.Topic(t.Topic, t.TopicID, len(t.Partitions))
-		for k := range t.Partitions {
-			p := &f.parts[next]
-			next++
-			out := kwire.FetchPartition{
-				Index: t.Partitions[k].Partition, ErrorCode: code(p.err),
-				HighWatermark: p.got.End, LastStable: p.got.Stable, LogStart: p.got.Start,
-			}
-			if p.err != nil {
-				out.HighWatermark, out.LastStable, out.LogStart = -1, -1, -1
-			}
-			if f.isolation == log.Committed {
-				out.Aborted = make([]kwire.AbortedTxn, 0, len(p.got.Aborted))
-				for _, a := range p.got.Aborted {
-					out.Aborted = append(out.Aborted, kwire.AbortedTxn{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
-				}
-			}
-			for b := range p.got.List {
-				out.Batches = append(out.Batches, p.got.List[b].Bytes)
-			}
-			w.Partition(&out)
+// response writes the answer around the batches, topic by topic as they come.
+func (f *fetching) response(h kwire.Header, session int32) [][]byte {
+	topics := 0
+	for i := range f.parts {
+		if i == 0 || !f.parts[i-1].sameTopic(&f.parts[i]) {
+			topics++
+		}
+	}
+	w := kwire.BeginFetch(h.Version, h.Correlation, int32(f.throttle.Milliseconds()), 0, session, topics)
+	for i := 0; i < len(f.parts); {
+		first := &f.parts[i]
+		n := 1
+		for i+n < len(f.parts) && first.sameTopic(&f.parts[i+n]) {
+			n++
+		}
+		w.Topic(first.want.topic, first.want.id, n)
+		for k := range n {
+			f.partition(w, &f.parts[i+k])
 		}
 		w.EndTopic()
+		i += n
 	}
 	return w.Pieces()
+}
+
+func (f *fetching) partition(w *kwire.FetchResponse, p *fetchPart) {
+	out := kwire.FetchPartition{
+		Index: p.want.partition, ErrorCode: code(p.err),
+		HighWatermark: p.got.End, LastStable: p.got.Stable, LogStart: p.got.Start,
+	}
+	if p.err != nil {
+		out.HighWatermark, out.LastStable, out.LogStart = -1, -1, -1
+	}
+	if f.isolation == log.Committed {
+		out.Aborted = make([]kwire.AbortedTxn, 0, len(p.got.Aborted))
+		for _, a := range p.got.Aborted {
+			out.Aborted = append(out.Aborted, kwire.AbortedTxn{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
+		}
+	}
+	for b := range p.got.List {
+		out.Batches = append(out.Batches, p.got.List[b].Bytes)
+	}
+	w.Partition(&out)
 }
 
 func (f *fetching) release() {

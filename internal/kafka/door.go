@@ -160,6 +160,8 @@ type Door struct {
 	guards  map[int16]guard
 	buffers buffers
 
+	sessions *fetchSessions
+
 	bound   []Bound
 	sockets []net.Listener
 	group   *lifecycle.Group
@@ -179,7 +181,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: apis(),
 		group:  lifecycle.NewGroup(context.Background()),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
-		guards: topicGuards(),
+		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock),
 	}
 	maps.Copy(d.guards, groupGuards())
 	for i, l := range listeners {
@@ -237,6 +239,7 @@ func (d *Door) Shutdown(ctx context.Context) error {
 		}
 		d.each((*conn).finish)
 	})
+	defer d.sessions.close()
 	err := d.group.Stop(ctx)
 	if err == nil {
 		return nil
