@@ -192,6 +192,15 @@ func (c *Cluster) LeaderEpoch(p log.PartitionID) (int32, error) {
 	return info.LeaderEpoch, err
 }
 
+// MetadataEnd is the end of the log in which all topics are described.
+func (c *Cluster) MetadataEnd() (int64, *Error) {
+	info, err := c.log.Info(log.PartitionID{})
+	if err != nil {
+		return -1, logError(err)
+	}
+	return info.End, nil
+}
+
 // TopicID is a topic's id: 48 bits of its creation in milliseconds, then its
 // stream number, in the layout of a version 7 UUID (RFC 9562). A topic that is
 // made again under its name has another.

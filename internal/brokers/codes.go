@@ -52,6 +52,10 @@ const (
 	InvalidTxnTimeout        Code = 50
 	ConcurrentTransactions   Code = 51
 	OperationNotAttempted    Code = 55
+	LogDirNotFound           Code = 57
+	ElectionNotNeeded        Code = 84
+	NoReassignment           Code = 85
+	InvalidUpdateVersion     Code = 95
 	TxnDenied                Code = 53
 	SecurityDisabled         Code = 54
 	SASLAuthenticationFailed Code = 58

@@ -354,6 +354,16 @@ func adminTries() map[int16][]try {
 		51: one(func() kmsg.Request {
 			return &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}
 		}, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		34: one(func() kmsg.Request {
+			return &kmsg.AlterReplicaLogDirsRequest{Dirs: []kmsg.AlterReplicaLogDirsRequestDir{{Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: t, Partitions: []int32{0}}}}}}
+		}, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		35: one(func() kmsg.Request { return &kmsg.DescribeLogDirsRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribe)),
+		43: one(func() kmsg.Request { return &kmsg.ElectLeadersRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		45: one(func() kmsg.Request { return &kmsg.AlterPartitionAssignmentsRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		46: one(func() kmsg.Request { return &kmsg.ListPartitionReassignmentsRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribe)),
+		55: one(func() kmsg.Request { return &kmsg.DescribeQuorumRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribe)),
+		57: one(func() kmsg.Request { return &kmsg.UpdateFeaturesRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
+		74: one(func() kmsg.Request { return &kmsg.ListConfigResourcesRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribeConfigs)),
 		61: one(func() kmsg.Request {
 			return &kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: t, Partitions: []int32{0}}}}
 		}, brokers.TopicDenied, topic(brokers.OpRead)),

@@ -184,6 +184,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock),
 	}
 	maps.Copy(d.guards, groupGuards())
+	maps.Copy(d.guards, clusterGuards())
 	for i, l := range listeners {
 		if err := d.bind(i, l); err != nil {
 			for _, s := range d.sockets {
