@@ -1,9 +1,11 @@
 package brokers
 
 import (
+	"errors"
 	"hash/fnv"
 	"maps"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 )
 
@@ -23,6 +25,9 @@ const (
 	GroupAssigning   GroupState = "Assigning"
 	GroupReconciling GroupState = "Reconciling"
 )
+
+// firstEpoch is of a group that never had a member, as in Apache Kafka.
+const firstEpoch = 1
 
 // regexRefresh is how long the topics that a regular expression matches are not
 // looked for again, milliseconds.
@@ -107,7 +112,7 @@ type consumers struct {
 type ConsumerSettings struct{ Session, Heartbeat int64 }
 
 func newConsumers(id string, topics topicSource, settings func() ConsumerSettings) *consumers {
-	return &consumers{id: id, members: map[string]*consumer{}, static: map[string]string{}, holders: map[slot]string{},
+	return &consumers{id: id, epoch: firstEpoch, members: map[string]*consumer{}, static: map[string]string{}, holders: map[slot]string{},
 		regexes: map[string]*resolved{}, topics: topics, settings: settings}
 }
 
@@ -247,7 +252,11 @@ func checkRegex(regex *string) *Error {
 		return nil
 	}
 	if _, err := regexp.Compile(*regex); err != nil {
-		return refuse(InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *regex, err)
+		text := err.Error()
+		if at := new(syntax.Error); errors.As(err, &at) {
+			text = at.Code.String()
+		}
+		return refuse(InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *regex, text)
 	}
 	return nil
 }
@@ -339,8 +348,24 @@ func (g *consumers) remove(now int64, m *consumer) {
 	g.hash = g.topicHash()
 	g.changed = true
 	if len(g.members) == 0 {
-		g.since = now
+		g.since, g.targetEpoch, g.targetTime = now, g.epoch, now
 	}
+}
+
+// dismiss takes out a member at an administrator's request.
+func (g *consumers) dismiss(now int64, id, instance string) *Error {
+	m := g.members[id]
+	if instance != "" {
+		m = g.members[g.static[instance]]
+		if m != nil && id != "" && id != m.id {
+			return refuse(FencedInstanceID, "The member with the group instance id has been replaced by another.")
+		}
+	}
+	if m == nil {
+		return unknownMember()
+	}
+	g.remove(now, m)
+	return nil
 }
 
 // forget takes a member off the lists.

@@ -36,6 +36,7 @@ func idOf(topic string) (id TopicID) {
 func newConsumerBench(t testing.TB, topics map[string]int32) *consumerBench {
 	b := &consumerBench{t: t, now: 1000, topics: topics}
 	b.g = newConsumers("g", b.source(), func() ConsumerSettings { return ConsumerSettings{45_000, 5_000} })
+	b.g.epoch = 0 // so that members begin with 1
 	return b
 }
 

@@ -417,12 +417,21 @@ func (gs *Groups) Heartbeat(ctx context.Context, id, memberID, instance string, 
 // Leave takes a member out.
 func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Error {
 	refused := unknownMember()
+	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, now int64) {
-		refused = e.group.leave(now, memberID, instance)
+		if e.consumers == nil {
+			refused = e.group.leave(now, memberID, instance)
+		} else if refused = e.consumers.dismiss(now, memberID, instance); refused == nil {
+			wait = make(chan *Error, 1)
+			gs.flush(e, func(err *Error) { wait <- err })
+		}
 		gs.account(e)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case wait != nil:
+		return await(ctx, wait)
 	}
 	return refused
 }
@@ -454,7 +463,7 @@ func (e *entry) info() GroupInfo {
 	}
 	g := e.group
 	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, State: g.state}
-	if g.state == GroupStable || g.state == GroupCompleting {
+	if g.state == GroupStable {
 		out.Protocol = g.protocol
 	}
 	for _, id := range g.order {

@@ -74,6 +74,8 @@ func (gs *Groups) HeartbeatConsumer(ctx context.Context, b Beat) (Beaten, *Error
 	switch {
 	case err != nil:
 		return Beaten{}, err
+	case !found && b.Epoch < 0:
+		return Beaten{}, refuse(GroupIDNotFound, "Group %s not found.", b.Group)
 	case !found:
 		return Beaten{}, refuse(GroupIDNotFound, "Consumer group %s not found.", b.Group)
 	case refused != nil:

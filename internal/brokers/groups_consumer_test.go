@@ -192,7 +192,7 @@ func TestConsumersSessionsEnd(t *testing.T) {
 			t.Fatal("the session does not end")
 		}
 	}
-	if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: 1, Rebalance: -1}); codeOf(err) != UnknownMemberID {
+	if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: 2, Rebalance: -1}); codeOf(err) != UnknownMemberID {
 		t.Fatal(err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 // without members are forgotten after seven days.
 //
 // Errors: ILLEGAL_GENERATION, STALE_MEMBER_EPOCH, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS,
-// FENCED_INSTANCE_ID, INVALID_GROUP_ID, OFFSET_METADATA_TOO_LARGE beyond 4096
+// FENCED_INSTANCE_ID, UNSUPPORTED_VERSION for a member of the consumer protocol before
+// version 9, INVALID_GROUP_ID, OFFSET_METADATA_TOO_LARGE beyond 4096
 // bytes, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
 //
 // Status: partial: the retention time of versions 2 to 4 is not heeded
@@ -30,7 +31,10 @@ func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.Off
 				Committed: brokers.Committed{Offset: p.Offset, Epoch: p.LeaderEpoch, Metadata: deref(p.Metadata)}})
 		}
 	}
-	all := d.cluster.Groups().Commit(r.ctx(), in.Group, in.MemberID, deref(in.InstanceID), in.Generation, list)
+	all := d.committable(r, in)
+	if all == nil {
+		all = d.cluster.Groups().Commit(r.ctx(), in.Group, in.MemberID, deref(in.InstanceID), in.Generation, list)
+	}
 	if all != nil && all.Code == brokers.GroupIDNotFound && in.Version < 9 {
 		all = refuse(brokers.IllegalGeneration, all.Msg) // what clients of these versions know
 	}
@@ -59,4 +63,17 @@ func (d *Door) nameOf(id brokers.TopicID) (string, *brokers.Error) {
 		return t.Name(), nil
 	}
 	return "", unknownTopicID()
+}
+
+// committable refuses a member of the consumer protocol in versions that do not
+// know the codes which it may be answered.
+func (d *Door) committable(r *request, in *kmsg.OffsetCommitRequest) *brokers.Error {
+	if in.Version >= 9 || in.Generation < 0 {
+		return nil
+	}
+	info, _, err := d.cluster.Groups().Describe(r.ctx(), in.Group)
+	if err == nil && info.Consumer {
+		err = refuse(brokers.UnsupportedVersion, "OffsetCommit version 9 or above must be used by members using the consumer group protocol")
+	}
+	return err
 }
