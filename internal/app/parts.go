@@ -120,12 +120,17 @@ func startLog(ctx context.Context, s *Server) error {
 		o.Durability = log.Written
 	}
 	s.budget = limits.NewBudget(memory)
+	o.CompactMemory = memory / compactShare
 	o.FS, o.Dir, o.Memory = s.fs, dir, s.budget
 	s.maxDisk, o.Others = o.MaxDisk, s.stored.Load
 	var err error
 	s.log, err = disk.Open(ctx, o)
 	return err
 }
+
+// compactShare is the part of the memory that compaction may know keys in: one of so
+// many.
+const compactShare = 16
 
 // memoryFileBytes is the size of the log's files in memory, where whatever is
 // laid out in advance is used up.

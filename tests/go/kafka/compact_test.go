@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/tests/harness"
+	"thalweg/tests/sdk"
 )
 
 // TestCompaction: a table written with every codec, with tombstones and with
@@ -99,6 +100,26 @@ func TestCompaction(t *testing.T) {
 	put(plain, "key9", "later", true)
 	compacted(t, server)
 	check("compacted again", len(table)+1)
+	// When it is compacted no more it is a stream, of what is left of it.
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	ar := kmsg.NewIncrementalAlterConfigsRequestResource()
+	ar.ResourceType, ar.ResourceName = kmsg.ConfigResourceTypeTopic, "table"
+	ac := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	ac.Name, ac.Value = "cleanup.policy", kmsg.StringPtr("delete")
+	ar.Configs = append(ar.Configs, ac)
+	alter.Resources = append(alter.Resources, ar)
+	if resp, err := alter.RequestWith(t.Context(), plain); err != nil || resp.Resources[0].ErrorCode != 0 {
+		t.Fatalf("alter: %v, %+v", err, resp)
+	}
+	got := map[string]string{}
+	for _, r := range drainShard(t, sdk.Client(server.URL(), sdk.NoRetry), "table", "shardId-000000000000") {
+		if got[*r.PartitionKey] = string(r.Data); len(r.Data) == 0 {
+			delete(got, *r.PartitionKey)
+		}
+	}
+	if !maps.Equal(got, table) {
+		t.Errorf("through Kinesis: %d keys of %d", len(got), len(table))
+	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
