@@ -3,6 +3,7 @@ package kafka
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -222,13 +223,13 @@ func TestTransactionsThroughKinesis(t *testing.T) {
 	kin := sdk.Client(server.URL(), sdk.NoRetry)
 	kaf := newClient(t, server, kgo.TransactionalID("teller"), kgo.DefaultProduceTopic("topic"))
 	createTopic(t, kaf, "topic", 1)
-	seen := func() string {
-		out := ""
-		for _, r := range drainShard(t, kin, "topic", "shardId-000000000000") {
+	seenOf := func(stream string) (out string) {
+		for _, r := range drainShard(t, kin, stream, "shardId-000000000000") {
 			out += string(r.Data) + " "
 		}
 		return out
 	}
+	seen := func() string { return seenOf("topic") }
 	want := ""
 	for _, step := range []struct {
 		value string
@@ -253,14 +254,35 @@ func TestTransactionsThroughKinesis(t *testing.T) {
 			t.Errorf("after %s: %q, want %q", step.value, got, want)
 		}
 	}
-	// A stream's shards can close at any time: no transaction writes to it.
+	// A stream takes part as a topic does; a shard closes when no transaction is open in it.
 	if _, err := sdk.CreateStream(t.Context(), kin, "stream", 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := kaf.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
-	if err := kaf.ProduceSync(t.Context(), &kgo.Record{Topic: "stream", Value: []byte("no")}).FirstErr(); err == nil {
-		t.Error("a transaction wrote to a stream")
+	if err := kaf.ProduceSync(t.Context(), &kgo.Record{Topic: "stream", Value: []byte("yes")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if got := seenOf("stream"); got != "" {
+		t.Errorf("of an open transaction: %q", got)
+	}
+	split := func() error {
+		_, err := kin.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("stream"),
+			ShardToSplit: aws.String("shardId-000000000000"), NewStartingHashKey: aws.String("1000")})
+		return err
+	}
+	var busy *types.ResourceInUseException
+	if err := split(); !errors.As(err, &busy) {
+		t.Errorf("split amid a transaction: %v", err)
+	}
+	if err := kaf.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	if got := seenOf("stream"); got != "yes " {
+		t.Errorf("committed: %q", got)
+	}
+	if err := split(); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,10 +18,16 @@ import (
 // TestGroupThroughKills: a group of three, one of them static, reads what is
 // produced while the server is killed. Every record is seen, and no commit that
 // was acknowledged is ever taken back.
-func TestGroupThroughKills(t *testing.T) { groupThroughKills(t) }
+func TestGroupThroughKills(t *testing.T) {
+	t.Parallel() // most of its time it waits
+	groupThroughKills(t)
+}
 
 // TestConsumerGroupThroughKills is the same of a group whose server assigns.
-func TestConsumerGroupThroughKills(t *testing.T) { groupThroughKills(t, kgo.ServerSideBalancer()) }
+func TestConsumerGroupThroughKills(t *testing.T) {
+	t.Parallel() // most of its time it waits
+	groupThroughKills(t, kgo.ServerSideBalancer())
+}
 
 func groupThroughKills(t *testing.T, more ...kgo.Opt) {
 	server := harness.ForTest(t, harness.Options{})

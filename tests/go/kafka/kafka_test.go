@@ -128,6 +128,7 @@ type ack struct {
 // idempotent producer's records are there once and in order, however often it
 // tried.
 func TestKillNine(t *testing.T) {
+	t.Parallel() // most of its time it waits
 	server := harness.ForTest(t, harness.Options{})
 	admin := newClient(t, server)
 	createTopic(t, admin, "players", partitions)
