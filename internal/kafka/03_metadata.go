@@ -20,6 +20,7 @@ import (
 //
 // Status: done
 func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataResponse, error) {
+	byID(in)
 	resp := kmsg.NewPtrMetadataResponse()
 	for _, b := range r.conn.brokers() {
 		out := kmsg.NewMetadataResponseBroker()
@@ -56,6 +57,16 @@ func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataRes
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp, nil
+}
+
+// byID takes the name that is none from topics that have an id: so Apache Kafka's
+// consumers ask for what a regular expression has brought them.
+func byID(in *kmsg.MetadataRequest) {
+	for i := range in.Topics {
+		if t := &in.Topics[i]; t.Topic != nil && *t.Topic == "" && t.TopicID != [16]byte{} {
+			t.Topic = nil
+		}
+	}
 }
 
 func (d *Door) namedTopic(r *request, in *kmsg.MetadataRequestTopic, create bool) (*brokers.Topic, *brokers.Error) {

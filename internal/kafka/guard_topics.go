@@ -65,6 +65,7 @@ func guardMetadata(r *request, in *kmsg.MetadataRequest) (kmsg.Response, func(km
 			out.Topics, _ = split(out.Topics, func(t *kmsg.MetadataResponseTopic) bool { return r.conn.mayTopic(brokers.OpDescribe, *t.Topic) })
 		}
 	}
+	byID(in)
 	creates := in.AllowAutoTopicCreation || in.Version < 4
 	var no []kmsg.MetadataRequestTopic
 	in.Topics, no = split(in.Topics, func(t *kmsg.MetadataRequestTopic) bool {
@@ -198,13 +199,12 @@ func guardCreatePartitions(r *request, in *kmsg.CreatePartitionsRequest) (kmsg.R
 
 // mayConfigs refuses what a client may not do to the configuration of a resource.
 func (c *conn) mayConfigs(op brokers.Operation, kind kmsg.ConfigResourceType, name string) *brokers.Error {
-	const group = 32 // kind of a group's configuration
 	switch {
 	case kind == kmsg.ConfigResourceTypeTopic:
 		if !c.mayTopic(op, name) {
 			return topicDenied()
 		}
-	case kind == group:
+	case kind == kmsg.ConfigResourceTypeGroupConfig:
 		if !c.may(op, brokers.GroupKind, name) {
 			return groupDenied()
 		}
