@@ -200,7 +200,11 @@ func (c *Cluster) ChangeConfigs(ctx context.Context, t *Topic, changes []ConfigC
 			next = map[string]string{}
 		}
 		for _, ch := range changes {
-			if err := changeConfig(next, ch); err != nil {
+			k := configKey(ch.Name)
+			if k == nil {
+				return refuse(InvalidConfig, "Unknown topic config name: %s", ch.Name)
+			}
+			if err := changeConfig(next, k, ch); err != nil {
 				return err
 			}
 		}
@@ -221,11 +225,8 @@ func (c *Cluster) ChangeConfigs(ctx context.Context, t *Topic, changes []ConfigC
 	return c.adminError(c.streams.ChangeTopic(ctx, c.scope, t.Name(), edit))
 }
 
-func changeConfig(configs map[string]string, ch ConfigChange) error {
-	k := configKey(ch.Name)
-	if k == nil {
-		return refuse(InvalidConfig, "Unknown topic config name: %s", ch.Name)
-	}
+// changeConfig makes one change of the entry k.
+func changeConfig(configs map[string]string, k *ConfigKey, ch ConfigChange) error {
 	switch ch.Op {
 	case SetConfig:
 		configs[ch.Name] = ch.Value

@@ -13,13 +13,6 @@ import (
 	"thalweg/internal/log/batch"
 )
 
-// Defaults of group.consumer.session.timeout.ms and
-// group.consumer.heartbeat.interval.ms.
-const (
-	consumerSession   = 45_000
-	consumerHeartbeat = 5_000
-)
-
 // digest stands for the value of a record: the zero value for one that is not
 // known.
 type digest [16]byte
@@ -112,7 +105,7 @@ func (gs *Groups) newConsumers(id string) *consumers {
 			return out
 		},
 	}
-	return newConsumers(id, topics, func() ConsumerSettings { return ConsumerSettings{consumerSession, consumerHeartbeat} })
+	return newConsumers(id, topics, func() ConsumerSettings { return c.consumerSettings(id) })
 }
 
 // flush makes durable what has changed in a group of the consumer protocol, and

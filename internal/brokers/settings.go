@@ -17,6 +17,8 @@ var brokerKeys = []ConfigKey{
 	{Name: "auto.create.topics.enable", Type: BoolType, Default: "true", Doc: "Topics are made when they are first named."},
 	{Name: "default.replication.factor", Type: IntType, Default: "1", min: 1, max: maxReplication, Doc: "Replicas of new topics."},
 	{Name: "delete.topic.enable", Type: BoolType, Default: "true", Doc: "Topics can be deleted."},
+	{Name: "group.consumer.heartbeat.interval.ms", Type: IntType, Default: "5000", min: 1000, max: 15_000, Doc: "The default of consumer.heartbeat.interval.ms of groups."},
+	{Name: "group.consumer.session.timeout.ms", Type: IntType, Default: "45000", min: 6_000, max: 60_000, Doc: "The default of consumer.session.timeout.ms of groups."},
 	{Name: "group.max.session.timeout.ms", Type: IntType, Default: "1800000", min: 1, max: maxInt, Doc: "The longest session of a group's member."},
 	{Name: "group.min.session.timeout.ms", Type: IntType, Default: "6000", min: 1, max: maxInt, Doc: "The shortest session of a group's member."},
 	{Name: "num.partitions", Type: IntType, Default: "1", min: 1, max: maxPartitions, Doc: "Partitions of new topics."},

@@ -51,6 +51,8 @@ const (
 	KindCluster Kind = "cluster"
 	// KindConfiguration is a configuration of Kafka clusters.
 	KindConfiguration Kind = "configuration"
+	// KindGroup is what a group of a Kafka cluster is configured to.
+	KindGroup Kind = "group"
 )
 
 // Scope is where a name means something.
@@ -114,6 +116,8 @@ type Resource struct {
 	Cluster *Cluster `json:"kafka_cluster,omitempty"`
 	// Configuration is set when Kind is KindConfiguration.
 	Configuration *Configuration `json:"configuration,omitempty"`
+	// Group is set when Kind is KindGroup.
+	Group map[string]string `json:"group,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with r.
@@ -165,6 +169,7 @@ func (r *Resource) Clone() *Resource {
 	if r.Configuration != nil {
 		c.Configuration = r.Configuration.clone()
 	}
+	c.Group = maps.Clone(r.Group)
 	return &c
 }
 

@@ -12,13 +12,13 @@ import (
 
 // DescribeConfigs
 //
-// Tells the configuration of topics and brokers: every entry, or those named, with
+// Tells the configuration of topics, groups and brokers: every entry, or those named, with
 // its value, where it comes from, and on request its synonyms and description.
 //
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST for
 // another kind of resource or a broker that there is not.
 //
-// Status: partial: topics and brokers only
+// Status: partial: topics, groups and brokers only
 
 // Sources of a value.
 const (
@@ -65,6 +65,11 @@ func (d *Door) configsOf(res *kmsg.DescribeConfigsRequestResource) ([]configEntr
 			return nil, err
 		}
 		return topicConfigs(t, res.ConfigNames), nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if res.ResourceName == "" {
+			return nil, refuse(brokers.InvalidRequest, "Group name must not be empty")
+		}
+		return d.groupConfigs(res.ResourceName, res.ConfigNames), nil
 	case kmsg.ConfigResourceTypeBroker:
 		if res.ResourceName == "" {
 			return nil, nil // no defaults for all brokers are set
@@ -79,7 +84,33 @@ func (d *Door) configsOf(res *kmsg.DescribeConfigsRequestResource) ([]configEntr
 		}
 		return d.brokerConfigs(res.ConfigNames), nil
 	}
-	return nil, refuse(brokers.InvalidRequest, "Only topics and brokers have a configuration here.")
+	return nil, refuse(brokers.InvalidRequest, "Only topics, groups and brokers have a configuration here.")
+}
+
+// groupConfigs are a group's entries, those named or, without names, all.
+func (d *Door) groupConfigs(group string, names []string) []configEntry {
+	var out []configEntry
+	for _, k := range brokers.GroupConfigs() {
+		if len(names) > 0 && !slices.Contains(names, k.Name) {
+			continue
+		}
+		e := configEntry{Name: k.Name, Source: kmsg.ConfigSourceGroupConfig, key: k}
+		value, own := d.cluster.GroupConfig(group, k.Name)
+		given, set := d.cluster.Setting(k.Broker)
+		if set {
+			e.given = &given
+		}
+		switch {
+		case own:
+		case set:
+			e.Source = sourceBroker
+		default:
+			e.Source = sourceDefault
+		}
+		e.Value = &value
+		out = append(out, e)
+	}
+	return out
 }
 
 // topicOrError finds a topic by name, and refuses a name that can be none.
@@ -158,9 +189,9 @@ func (e *configEntry) wire(synonyms, doc bool) kmsg.DescribeConfigsResponseResou
 	if !synonyms {
 		return out
 	}
-	if e.Source == sourceTopic {
+	if e.Source == sourceTopic || e.Source == kmsg.ConfigSourceGroupConfig {
 		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-		s.Name, s.Value, s.Source = e.Name, e.Value, sourceTopic
+		s.Name, s.Value, s.Source = e.Name, e.Value, e.Source
 		out.ConfigSynonyms = append(out.ConfigSynonyms, s)
 	}
 	if e.given != nil {

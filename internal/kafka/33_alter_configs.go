@@ -8,13 +8,13 @@ import (
 
 // AlterConfigs
 //
-// Replaces a topic's configuration by the entries given; those not named go back
+// Replaces a topic's or a group's configuration by the entries given; those not named go back
 // to their defaults. Retention takes effect at once.
 //
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, POLICY_VIOLATION for a
 // Kinesis stream, INVALID_REQUEST for another kind of resource.
 //
-// Status: partial: topics only
+// Status: partial: topics and groups only
 func (d *Door) alterConfigs(r *request, in *kmsg.AlterConfigsRequest) (*kmsg.AlterConfigsResponse, error) {
 	resp := kmsg.NewPtrAlterConfigsResponse()
 	for i := range in.Resources {
@@ -39,8 +39,12 @@ func (d *Door) alterConfigs(r *request, in *kmsg.AlterConfigsRequest) (*kmsg.Alt
 }
 
 func (d *Door) changeConfigs(r *request, kind kmsg.ConfigResourceType, name string, changes []brokers.ConfigChange, replace, checkOnly bool) *brokers.Error {
-	if kind != kmsg.ConfigResourceTypeTopic {
-		return refuse(brokers.InvalidRequest, "Only the configuration of topics can be changed here.")
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return d.cluster.ChangeGroupConfigs(r.ctx(), name, changes, replace, checkOnly)
+	default:
+		return refuse(brokers.InvalidRequest, "Only the configuration of topics and groups can be changed here.")
 	}
 	t, err := d.topicOrError(name)
 	switch {

@@ -8,14 +8,14 @@ import (
 
 // IncrementalAlterConfigs
 //
-// Sets or deletes entries of a topic's configuration, and adds to or takes from
+// Sets or deletes entries of a topic's or a group's configuration, and adds to or takes from
 // those that are lists. Retention takes effect at once.
 //
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, POLICY_VIOLATION for a
 // Kinesis stream, INVALID_REQUEST for another kind of resource, or a resource or
 // an entry named twice.
 //
-// Status: partial: topics only
+// Status: partial: topics and groups only
 func (d *Door) incrementalAlterConfigs(r *request, in *kmsg.IncrementalAlterConfigsRequest) (*kmsg.IncrementalAlterConfigsResponse, error) {
 	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	type resource struct {

@@ -101,7 +101,8 @@ func iamAction(op brokers.Operation, kind brokers.ResourceKind) (action, of stri
 			brokers.OpAlter: "AlterTopic", brokers.OpRead: "ReadData", brokers.OpWrite: "WriteData",
 			brokers.OpDescribeConfigs: "DescribeTopicDynamicConfiguration", brokers.OpAlterConfigs: "AlterTopicDynamicConfiguration"}[op], "topic"
 	case brokers.GroupKind:
-		return map[brokers.Operation]string{brokers.OpDescribe: "DescribeGroup", brokers.OpRead: "AlterGroup", brokers.OpDelete: "DeleteGroup"}[op], "group"
+		return map[brokers.Operation]string{brokers.OpDescribe: "DescribeGroup", brokers.OpRead: "AlterGroup", brokers.OpDelete: "DeleteGroup",
+			brokers.OpDescribeConfigs: "DescribeGroup", brokers.OpAlterConfigs: "AlterGroup"}[op], "group"
 	case brokers.TxnKind:
 		return map[brokers.Operation]string{brokers.OpDescribe: "DescribeTransactionalId", brokers.OpWrite: "AlterTransactionalId"}[op], "transactional-id"
 	}
