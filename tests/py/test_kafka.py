@@ -81,9 +81,12 @@ def test_a_group_goes_on_where_it_was(bootstrap, admin):
     assert "resume" in [g.group_id for g in admin.list_consumer_groups().result(20).valid]
 
 
-@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky"])
+@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky", "the server's"])
 def test_two_members_share(bootstrap, admin, strategy):
-    name = "share-" + strategy
+    name = "share-" + strategy.replace("'", "").replace(" ", "-")
+    config = {"partition.assignment.strategy": strategy, "session.timeout.ms": 6000, "heartbeat.interval.ms": 200}
+    if strategy == "the server's":
+        config = {"group.protocol": "consumer", "group.remote.assignor": "uniform"}
     create(admin, name, 4)
     members = [
         confluent_kafka.Consumer(
@@ -91,9 +94,7 @@ def test_two_members_share(bootstrap, admin, strategy):
                 "bootstrap.servers": bootstrap,
                 "group.id": name,
                 "auto.offset.reset": "earliest",
-                "partition.assignment.strategy": strategy,
-                "session.timeout.ms": 6000,
-                "heartbeat.interval.ms": 200,
+                **config,
             }
         )
         for _ in range(2)

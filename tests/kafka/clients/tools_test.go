@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"thalweg/tests/harness"
 )
 
@@ -80,4 +82,45 @@ func TestTools(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestToolsOnConsumerGroups lets Apache Kafka's tools configure, describe and list
+// a group of the consumer protocol while it has a member, and remove it.
+func TestToolsOnConsumerGroups(t *testing.T) {
+	broker := harness.ForTest(t, harness.Options{Ephemeral: true}).Ready().Kafka
+	const configs, groups = "ConfigCommand", "consumer.group.ConsumerGroupCommand"
+	run := func(class, args string, want ...string) {
+		t.Helper()
+		got := tool(t, "", class, append(strings.Fields(args), "--bootstrap-server", broker)...)
+		for _, w := range want {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: no %q in\n%s", args, w, got)
+			}
+		}
+	}
+	run("TopicCommand", "--create --topic watched --partitions 3", "Created topic watched.")
+	run(configs, "--alter --entity-type groups --entity-name watchers --add-config consumer.heartbeat.interval.ms=1000,consumer.session.timeout.ms=10000", "Completed updating config for group watchers.")
+	run(configs, "--describe --entity-type groups --entity-name watchers", "consumer.heartbeat.interval.ms=1000", "consumer.session.timeout.ms=10000")
+	member, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumerGroup("watchers"), kgo.ConsumeTopics("watched"), kgo.ServerSideBalancer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close()
+	if err := member.ProduceSync(t.Context(), &kgo.Record{Topic: "watched", Value: []byte("seen")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if err := member.PollFetches(t.Context()).Err(); err != nil { // it is a member now
+		t.Fatal(err)
+	}
+	if err := member.CommitUncommittedOffsets(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(groups, "--list --type consumer --state stable", "watchers")
+	run(groups, "--describe --group watchers --state", "uniform", "Stable")
+	run(groups, "--describe --group watchers --members --verbose", "watched:0,1,2")
+	run(groups, "--describe --group watchers", "watched")
+	member.LeaveGroup()
+	run(groups, "--describe --group watchers --state", "Empty")
+	run(groups, "--delete --group watchers", "was successful")
+	run("VerifiableConsumer", "--topic watched --group-id verified --group-protocol consumer --max-messages 1 --reset-policy earliest", "shutdown_complete")
 }

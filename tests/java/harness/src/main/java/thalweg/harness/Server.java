@@ -19,14 +19,16 @@ public final class Server implements AutoCloseable {
     private static final String HOST = "127.0.0.1";
 
     private final Path directory;
-    private final Process process;
+    private final List<String> command;
     private final Path output;
+    private Process process;
     private final String http;
     private final String https;
     private final String kafka;
 
-    private Server(Path directory, Process process, Path output, String ready) {
+    private Server(Path directory, List<String> command, Process process, Path output, String ready) {
         this.directory = directory;
+        this.command = command;
         this.process = process;
         this.output = output;
         this.http = member(ready, "http");
@@ -43,17 +45,35 @@ public final class Server implements AutoCloseable {
                 "--data", directory.resolve("data").toString(), "--ready-file", ready.toString(),
                 "--listen", HOST + ":0", "--listen-tls", HOST + ":0", "--listen-kafka", HOST + ":0"));
         command.addAll(List.of(flags));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+        Process process = run(command, output);
+        return new Server(directory, command, process, output, await(process, ready, output));
+    }
+
+    private static Process run(List<String> command, Path output) throws IOException {
+        return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+    }
+
+    private static String await(Process process, Path ready, Path output) throws IOException, InterruptedException {
         long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
         while (process.isAlive() && System.nanoTime() < deadline) {
             String text = Files.exists(ready) ? Files.readString(ready) : "";
             if (text.stripTrailing().endsWith("}")) {
-                return new Server(directory, process, output, text);
+                return text;
             }
             TimeUnit.MILLISECONDS.sleep(5);
         }
         process.destroyForcibly();
         throw new IllegalStateException("the server did not become ready:\n" + Files.readString(output));
+    }
+
+    /** Kills the server as kill -9 does, and starts it again on the port that its Kafka clients know. */
+    public void killAndRestart() throws IOException, InterruptedException {
+        process.destroyForcibly().waitFor();
+        Path ready = directory.resolve("ready.json");
+        Files.deleteIfExists(ready);
+        command.set(command.indexOf("--listen-kafka") + 1, kafka);
+        process = run(command, output);
+        await(process, ready, output);
     }
 
     /** The plain endpoint, as http://127.0.0.1:PORT. */
