@@ -41,6 +41,7 @@ func start(t *testing.T) (addr string, kill func()) {
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer("@PORT@", port(addr), "@CONTROLLER@", port(freeAddr(t)), "@DIR@", dir).Replace(string(template))
+	text += "log.cleaner.backoff.ms=500\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ func TestOnApacheKafka(t *testing.T) {
 	t.Run("refusals", func(t *testing.T) { refusals(t, addr) })
 	t.Run("arrivals", func(t *testing.T) { arrivals(t, addr) })
 	t.Run("transactions", func(t *testing.T) { transactions(t, addr) })
+	t.Run("compaction", func(t *testing.T) { compaction(t, addr) })
 	t.Run("taken over", func(t *testing.T) { takenOver(t, addr) })
 	t.Run("unfinished", func(t *testing.T) { unfinished(t, addr) })
 	t.Run("broker gone", func(t *testing.T) { brokerGone(t, addr, kill) })
