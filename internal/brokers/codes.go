@@ -96,6 +96,14 @@ type Error struct {
 	Code Code
 	Msg  string
 	Err  error
+	// Records are what is wrong with single records of a batch, the first of them.
+	Records []RecordError
+}
+
+// RecordError is what is wrong with the record at an index of its batch.
+type RecordError struct {
+	Index int32
+	Msg   string
 }
 
 func (e *Error) Error() string {

@@ -3,7 +3,9 @@ package brokers
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"thalweg/internal/clock"
 	"thalweg/internal/ids"
@@ -36,7 +38,7 @@ func (c *Cluster) Entry(t *Topic, i int32, records []byte) (log.Entry, *Error) {
 	case t.Internal():
 		return log.Entry{}, refuse(InvalidTopic, "The topic %s is internal: clients do not write to it.", t.Name())
 	}
-	if err := c.checkBatch(t, records); err != nil {
+	if err := c.checkBatch(t, i, records); err != nil {
 		return log.Entry{}, err
 	}
 	if !c.admit(t, i, records) {
@@ -53,7 +55,7 @@ func (c *Cluster) admit(t *Topic, i int32, b []byte) bool {
 	return err == nil && c.streams.AdmitWrite(t.res, ids.Shard(i), int(h.Count), len(b))
 }
 
-func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
+func (c *Cluster) checkBatch(t *Topic, i int32, b []byte) *Error {
 	h, err := batch.ParseHeader(b)
 	switch {
 	case len(b) == 0:
@@ -81,7 +83,7 @@ func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
 		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
 	}
 	if t.limits.keyed {
-		if err := checkKeys(b, d); err != nil {
+		if err := checkKeys(t, i, b, d); err != nil {
 			return err
 		}
 	}
@@ -97,8 +99,12 @@ func (c *Cluster) checkBatch(t *Topic, b []byte) *Error {
 	return nil
 }
 
-// checkKeys refuses records without a key, which compaction could not tell apart.
-func checkKeys(b []byte, d *batch.Decompressor) *Error {
+// maxRecordErrors is how many records of a batch are told of at most.
+const maxRecordErrors = 1000
+
+// checkKeys refuses records without a key, which compaction could not tell apart,
+// each by itself.
+func checkKeys(t *Topic, i int32, b []byte, d *batch.Decompressor) *Error {
 	b, err := d.Decompress(b)
 	if err != nil {
 		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
@@ -107,12 +113,28 @@ func checkKeys(b []byte, d *batch.Decompressor) *Error {
 	if err != nil {
 		return &Error{Code: InvalidRecord, Msg: "One or more records have been rejected", Err: err}
 	}
-	for it.Next() {
-		if it.Record().Key == nil {
-			return refuse(InvalidRecord, "Compacted topic cannot accept message without key in topic partition.")
+	text := fmt.Sprintf("Compacted topic cannot accept message without key in topic partition %s-%d", t.Name(), i)
+	var wrong []RecordError
+	var first []string
+	total := 0
+	for at := int32(0); it.Next(); at++ {
+		if it.Record().Key != nil {
+			continue
+		}
+		if total++; len(wrong) < maxRecordErrors {
+			wrong = append(wrong, RecordError{at, text})
+		}
+		if len(first) < 3 {
+			first = append(first, fmt.Sprintf("RecordError(batchIndex=%d, message='%s')", at, text))
 		}
 	}
-	return nil
+	if total == 0 {
+		return nil
+	}
+	refused := refuse(InvalidRecord, "One or more records have been rejected due to %d record errors in total, and only showing the first three errors at most: [%s]",
+		total, strings.Join(first, ", "))
+	refused.Records = wrong
+	return refused
 }
 
 // stamp gives every record of a batch the server's time.

@@ -67,3 +67,30 @@ func TestProduceDrawsOnTheShard(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordsWithoutKey are told of one by one, as Apache Kafka 4.4.0 does.
+func TestRecordsWithoutKey(t *testing.T) {
+	w := newWorld(t)
+	table := w.topic("table", 1, "cleanup.policy", "compact")
+	for codec := range int16(5) {
+		var b batch.Builder
+		for _, key := range [][]byte{nil, []byte("k"), nil, nil, nil, {}} {
+			b.Append(batch.Record{Timestamp: w.clock.Now().UnixMilli(), Key: key, Value: []byte("v")})
+		}
+		var pack batch.Compressor
+		packed, err := pack.Compress(b.Finish(), codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, refused := w.cluster.Entry(table, 0, packed)
+		const one = "Compacted topic cannot accept message without key in topic partition table-0"
+		if codeOf(refused) != InvalidRecord || len(refused.Records) != 4 || refused.Records[1] != (RecordError{2, one}) {
+			t.Fatalf("codec %d: %+v", codec, refused)
+		}
+		want := "One or more records have been rejected due to 4 record errors in total, and only showing the first three errors at most: " +
+			"[RecordError(batchIndex=0, message='" + one + "'), RecordError(batchIndex=2, message='" + one + "'), RecordError(batchIndex=3, message='" + one + "')]"
+		if refused.Msg != want {
+			t.Errorf("codec %d:\n got %s\nwant %s", codec, refused.Msg, want)
+		}
+	}
+}

@@ -240,6 +240,13 @@ func (p *producing) response() ([][]byte, error) {
 				out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Offset, a.Time, a.LogStart
 			}
 			out.ErrorCode, out.ErrorMessage = noPartCode(refused, p.header.Version == 11), message(refused)
+			if refused != nil {
+				for _, r := range refused.Records {
+					one := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+					one.RelativeOffset, one.ErrorMessage = r.Index, &r.Msg
+					out.ErrorRecords = append(out.ErrorRecords, one)
+				}
+			}
 			failed = failed || refused != nil
 			t.Partitions = append(t.Partitions, out)
 		}
