@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The real clients under tests/py (boto3, AWS CLI, librdkafka), tests/js
-# (JavaScript SDK, KafkaJS), tests/sarama, tests/java (Apache Kafka's client, Kinesis Producer and
-# Client Libraries, Flink), tests/kafka/clients (kcat, Apache Kafka's tools) and
-# tests/go (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against
-# the real binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log on a
-# real Apache Kafka. Versions are pinned; each install is tried three times, then
-# this fails: nothing is skipped.
-# Ends with 'N passed, N failed, N skipped'.
+# (JavaScript SDK, KafkaJS), tests/sarama, tests/java (Apache Kafka's client,
+# Kafka Streams, Kinesis Producer and Client Libraries, Flink),
+# tests/kafka/clients (kcat, Apache Kafka's tools, Kafka Connect) and tests/go
+# (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against the real
+# binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log on a real
+# Apache Kafka. Versions are pinned; each install is tried three times, then this
+# fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -67,9 +67,19 @@ fi
 (cd tests/sarama && try go mod download)
 rm -rf tests/java/*/target/surefire-reports
 (cd tests/java && try mvn -B -q test -DskipTests)
-tools=tests/kafka/clients/target/$(sha256sum tests/kafka/clients/pom.xml | cut -c1-16)
-[ -d "$tools" ] || try mvn -B -q -f tests/kafka/clients/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$tools"
-export KAFKA_TOOLS=$PWD/$tools
+# jars DIR prints where the jars of DIR/pom.xml are, after fetching them.
+jars() {
+  local to
+  to=$PWD/$1/target/$(sha256sum "$1/pom.xml" | cut -c1-16)
+  if [ ! -d "$to" ]; then
+    try mvn -B -q -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$to.part" >&2 || return 1
+    mv "$to.part" "$to"
+  fi
+  echo "$to"
+}
+KAFKA_TOOLS=$(jars tests/kafka/clients)
+KAFKA_CONNECT=$(jars tests/kafka/connect)
+export KAFKA_TOOLS KAFKA_CONNECT
 rm -rf tests/kafkalog/libs
 try mvn -B -q -f tests/kafka/broker/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/tests/kafkalog/libs"
 
@@ -87,8 +97,8 @@ echo "Sarama:"
 (cd tests/sarama && go run thalweg/tools/testsum -- -count=1 .) | tee "$results/sarama" || code=1
 echo "Kafka transactions, $KILLS times kill -9:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/go/killkafka -kills="$KILLS" -events=60000 | tee "$results/killkafka" || code=1
-echo "kcat and Apache Kafka's tools:"
-go run ./tools/testsum -- -count=1 ./tests/kafka/clients | tee "$results/kcat" || code=1
+echo "kcat, Apache Kafka's tools, Kafka Connect:"
+go run ./tools/testsum -- -count=1 -timeout 20m ./tests/kafka/clients | tee "$results/kcat" || code=1
 echo "PostgreSQL:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/postgres | tee "$results/postgres" || code=1
 echo "The log on Apache Kafka:"

@@ -14,16 +14,22 @@ import (
 	"thalweg/tests/harness"
 )
 
+// jars is the directory of jars that a variable names.
+func jars(t *testing.T, variable, pom string) string {
+	t.Helper()
+	libs := os.Getenv(variable)
+	if libs == "" {
+		t.Fatalf("%s names no directory of jars: mvn -f %s dependency:copy-dependencies -DoutputDirectory=DIR", variable, pom)
+	}
+	return libs
+}
+
 // tool runs one of Apache Kafka's command line tools and returns what it printed.
 func tool(t *testing.T, in, class string, args ...string) string {
 	t.Helper()
-	libs := os.Getenv("KAFKA_TOOLS")
-	if libs == "" {
-		t.Fatal("KAFKA_TOOLS names no directory of jars: mvn -f tests/kafka/clients/pom.xml dependency:copy-dependencies -DoutputDirectory=DIR")
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-cp", filepath.Join(libs, "*"), "org.apache.kafka.tools." + class}, args...)...)
+	cmd := exec.CommandContext(ctx, "java", append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-cp", filepath.Join(jars(t, "KAFKA_TOOLS", "tests/kafka/clients/pom.xml"), "*"), "org.apache.kafka.tools." + class}, args...)...)
 	cmd.Stdin = strings.NewReader(in)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
