@@ -30,7 +30,7 @@ import (
 	"thalweg/internal/listen"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/metrics"
-	"thalweg/internal/objstore"
+	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/queues"
 	"thalweg/internal/s3"
 	"thalweg/internal/streams"
@@ -68,7 +68,7 @@ type Server struct {
 	streams  *streams.Service
 	queues   *queues.Service
 	tables   *tables.Service
-	objects  objstore.Store
+	objects  *objfs.Store
 	s3       *s3.Door
 	delivery *delivery.Service
 	services []*awsapi.Service

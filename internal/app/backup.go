@@ -10,6 +10,7 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
+	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/vfs"
 )
 
@@ -35,6 +36,10 @@ func (s *Server) Backup(ctx context.Context, dest string) error {
 	if err := s.log.Backup(ctx, s.fs, dest); err != nil {
 		return err
 	}
+	// The objects come after the log: what it says is delivered is among them.
+	if err := objfs.Backup(s.fs, s.data+objectsDir, dest+objectsDir); err != nil {
+		return err
+	}
 	return copySideFiles(s.fs, s.data, dest)
 }
 
@@ -49,6 +54,9 @@ func Restore(fsys vfs.FS, backup, dest string) error {
 		return err
 	}
 	if err := disk.Restore(fsys, backup, dest, keys); err != nil {
+		return err
+	}
+	if err := objfs.Backup(fsys, backup+objectsDir, dest+objectsDir); err != nil {
 		return err
 	}
 	return copySideFiles(fsys, backup, dest)

@@ -35,9 +35,7 @@ import (
 	"thalweg/internal/log/disk"
 	"thalweg/internal/meta"
 	"thalweg/internal/msk"
-	fsstore "thalweg/internal/objstore/fs"
 	"thalweg/internal/queues"
-	"thalweg/internal/s3"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -234,15 +232,6 @@ func startTables(ctx context.Context, s *Server) error {
 	return err
 }
 
-// startObjects opens the object store. It shares the bound on the disk, or in memory
-// the records' half of it, with the log.
-func startObjects(_ context.Context, s *Server) error {
-	var err error
-	s.objects, err = fsstore.Open(fsstore.Options{FS: s.fs, Dir: s.dir() + "/objects", Clock: s.clock, MaxBytes: s.maxDisk,
-		Others: func() int64 { return s.log.Stats().DiskBytes }, Used: &s.stored})
-	return err
-}
-
 func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
 
 // startDoors makes the services. Those without a door refuse every operation
@@ -291,12 +280,7 @@ func startAWS(_ context.Context, s *Server) error {
 		s.faults = faults.New(s.services, s.clock)
 		c.Interceptor = s.faults
 	}
-	hosts := s.cfg.AdvertisedHosts()
-	for i, h := range hosts {
-		hosts[i] = hostOnly(h)
-	}
-	s.s3 = s3.New(s3.Options{Store: s.objects, Auth: s.auth, Budget: s.budget, Clock: s.clock, Log: s.logger, Region: string(s.cfg.Region),
-		Hosts: hosts, Observer: s.metrics})
+	s.s3 = s.newS3()
 	var err error
 	s.aws, err = awsapi.NewServer(c)
 	return err
