@@ -59,7 +59,7 @@ type healthReport struct {
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	state := s.log.State()
 	h := healthReport{Status: "ok", Version: Version(), Durability: string(s.cfg.Durability), Unsafe: s.cfg.Unsafe(),
-		Auth: string(s.cfg.Auth), Region: string(s.cfg.Region), Services: []string{"kinesis"}, Guarantees: guarantees()}
+		Auth: string(s.cfg.Auth), Region: string(s.cfg.Region), Services: []string{"kinesis", "s3"}, Guarantees: guarantees()}
 	if s.cfg.Ephemeral {
 		h.Durability = "ephemeral"
 	}
@@ -78,7 +78,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 
 // localstackHealth answers in the form that tools made for LocalStack wait for.
 func (s *Server) localstackHealth(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]any{"services": map[string]string{"kinesis": "running"}, "edition": "thalweg", "version": Version()})
+	answer(w, http.StatusOK, map[string]any{"services": map[string]string{"kinesis": "running", "s3": "running"}, "edition": "thalweg", "version": Version()})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
