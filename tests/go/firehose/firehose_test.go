@@ -3,7 +3,6 @@
 package firehose
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -19,11 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"thalweg/internal/clock"
-	"thalweg/internal/objstore"
-	objfs "thalweg/internal/objstore/fs"
-	"thalweg/internal/vfs"
 	"thalweg/tests/harness"
 	"thalweg/tests/sdk"
 )
@@ -40,15 +36,18 @@ type suite struct {
 	t      *testing.T
 	server *harness.Server
 	client *firehose.Client
+	s3     *s3.Client
 }
 
 func newSuite(t *testing.T, args ...string) *suite {
 	t.Helper()
 	s := &suite{t: t, server: harness.ForTest(t, harness.Options{Args: append([]string{"--test-aids"}, args...)})}
-	s.offline(func(o objstore.Store) error {
-		return o.CreateBucket(t.Context(), objstore.Bucket{Name: bucket, Owner: sdk.AccessKey, Region: sdk.Region})
-	})
 	s.client = newClient(s.server.URL(), http.DefaultTransport)
+	s.s3 = s3.New(s3.Options{BaseEndpoint: aws.String(s.server.URL()), Region: sdk.Region, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(sdk.AccessKey, sdk.SecretKey, "")})
+	if _, err := s.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -59,51 +58,28 @@ func newClient(url string, via http.RoundTripper) *firehose.Client {
 	})
 }
 
-// offline stops the server, lets f at its object store, and starts it again.
-func (s *suite) offline(f func(objstore.Store) error) {
-	s.t.Helper()
-	if err := s.server.Stop(); err != nil {
-		s.t.Fatal(err)
-	}
-	store, err := objfs.Open(objfs.Options{FS: vfs.OS{}, Dir: s.server.DataDir() + "/objects", Clock: clock.System()})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := f(store); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := s.server.Restart(s.t.Context()); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // objects are all of the bucket, below a prefix.
 func (s *suite) objects(prefix string) map[string][]byte {
 	s.t.Helper()
 	out := map[string][]byte{}
-	s.offline(func(store objstore.Store) error {
-		for after := ""; ; {
-			page, err := store.List(s.t.Context(), bucket, objstore.ListOptions{Prefix: prefix, After: after})
-			if err != nil {
-				return err
-			}
-			for _, o := range page.Objects {
-				got, err := store.Get(s.t.Context(), objstore.Ref{Bucket: bucket, Key: o.Key}, nil)
-				if err != nil {
-					return err
-				}
-				var b bytes.Buffer
-				_, err = io.Copy(&b, got.Body)
-				if err := errors.Join(err, got.Body.Close()); err != nil {
-					return err
-				}
-				out[o.Key] = b.Bytes()
-			}
-			if after = page.Next; after == "" {
-				return nil
-			}
+	pages := s3.NewListObjectsV2Paginator(s.s3, &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
 		}
-	})
+		for _, o := range page.Contents {
+			got, err := s.s3.GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: o.Key})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			body, err := io.ReadAll(got.Body)
+			if err := errors.Join(err, got.Body.Close()); err != nil {
+				s.t.Fatal(err)
+			}
+			out[*o.Key] = body
+		}
+	}
 	return out
 }
 
