@@ -19,8 +19,11 @@ import (
 	"thalweg/internal/delivery/process"
 	"thalweg/internal/delivery/process/lambda"
 	"thalweg/internal/egress"
+	"thalweg/internal/errs"
 	"thalweg/internal/log"
 	"thalweg/internal/metrics"
+	s3store "thalweg/internal/objstore/s3"
+	"thalweg/internal/vfs"
 )
 
 // deliveriesPartition is where plans and cursors are kept, beside the catalog's.
@@ -39,8 +42,12 @@ func startDelivery(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
+	store, err := s.buckets()
+	if err != nil {
+		return err
+	}
 	kinds := map[string]dest.Spec{}
-	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(s.objects), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
+	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
@@ -54,6 +61,61 @@ func startDelivery(ctx context.Context, s *Server) error {
 	s.delivery.Start()
 	s.deliveryMetrics()
 	return nil
+}
+
+// buckets are where deliveries put objects.
+func (s *Server) buckets() (s3.Store, error) {
+	if s.cfg.S3Endpoint == "" {
+		return s.objects, nil
+	}
+	o := s3store.Options{Endpoint: s.cfg.S3Endpoint, Region: string(s.cfg.Region), PathStyle: true, Memory: s.budget}
+	if o.Endpoint == "aws" {
+		o.Endpoint, o.PathStyle = "", false
+	}
+	if s.cfg.S3Keys == "" {
+		return nil, &errs.Error{Kind: errs.Invalid, Msg: "there are no credentials for the endpoint of S3", Hint: "give --s3-credentials FILE"}
+	}
+	name, err := absolute(s.cfg.S3Keys)
+	if err != nil {
+		return nil, err
+	}
+	file, err := vfs.ReadFile(vfs.OS{}, name, maxCredentials)
+	if err != nil {
+		return nil, err
+	}
+	o.AccessKey, o.SecretKey, o.Token = readCredentials(string(file))
+	if o.AccessKey == "" || o.SecretKey == "" {
+		return nil, errs.New(errs.Invalid, name+" has no aws_access_key_id and aws_secret_access_key")
+	}
+	return s3store.New(o), nil
+}
+
+// maxCredentials is more than a file of credentials has.
+const maxCredentials = 64 << 10
+
+// readCredentials reads the first section of a shared credentials file
+// (docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
+func readCredentials(file string) (key, secret, token string) {
+	begun := false
+	for line := range strings.Lines(file) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			if begun {
+				break
+			}
+			begun = true
+		}
+		name, value, _ := strings.Cut(line, "=")
+		switch value = strings.TrimSpace(value); strings.TrimSpace(name) {
+		case "aws_access_key_id":
+			key = value
+		case "aws_secret_access_key":
+			secret = value
+		case "aws_session_token":
+			token = value
+		}
+	}
+	return key, secret, token
 }
 
 // functions are where Lambda processors find theirs.

@@ -46,6 +46,8 @@ type Config struct {
 	AllowOrigin []string    // browser origins beside those on loopback
 	AllowEgress []string    // what may be connected to for a resource, beside public addresses
 	Lambda      []string    // FUNCTION=URL: where functions that transform records are
+	S3Endpoint  string      // where delivery streams put objects; "" is the server's own buckets
+	S3Keys      string      // file of the credentials for it
 	LambdaURL   string      // where all other functions are asked for; "" is nowhere
 	Account     Account     // account of a request whose key names none
 	Region      Region      // region of the default cluster, and of the banner

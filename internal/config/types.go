@@ -327,6 +327,23 @@ func checkOrigin(s string) error {
 	return nil
 }
 
+// endpoint is a URL, or aws.
+type endpoint struct{ at *string }
+
+func (e endpoint) Set(s string) error {
+	u, err := url.Parse(s)
+	if s != "" && s != "aws" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
+		return fmt.Errorf("%q is not a URL; write http://HOST:PORT, https://HOST or aws", s)
+	}
+	*e.at = s
+	return nil
+}
+
+func (e endpoint) String() string { return *e.at }
+
+// Type names the form.
+func (endpoint) Type() string { return "URL|aws" }
+
 func checkFunction(s string) error {
 	name, address, ok := strings.Cut(s, "=")
 	u, err := url.Parse(address)
