@@ -242,7 +242,7 @@ func startDoors(_ context.Context, s *Server) error {
 		lease.NewTables(s.tables).Service(),
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),
-		firehose.New(s.delivery, s.streams).Service(),
+		firehose.New(s.delivery, s.streams, s.clusters).Service(),
 		msk.New(s.clusters).Service(),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
 		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),

@@ -16,7 +16,7 @@ import (
 // CreateDeliveryStream
 //
 // Makes a delivery stream with exactly one destination: DirectPut, the default, or
-// with a Kinesis stream or a topic of this server as its source, which is read from
+// with a Kinesis stream or a topic of this server's clusters as its source, which is read from
 // the moment of the creation (a topic from ReadFromTimestamp, if given). It exists,
 // durably, when the call returns, so it is ACTIVE then and a waiter never waits. A
 // bucket must exist before anything can be delivered to it; until then deliveries
@@ -33,7 +33,7 @@ import (
 //
 // Status: partial: destinations and sources as the deviations say
 // Deviation: a new delivery stream is ACTIVE at once instead of after seconds in CREATING
-// Deviation: DatabaseAsSource, and an MSK cluster that is not this server's, are refused
+// Deviation: DatabaseAsSource, and MSK clusters that are not this server's, are refused
 // Deviation: roles are stored and not assumed
 // Deviation: objects are put to S3 with its own default encryption; a KMS key named in an EncryptionConfiguration is stored and described
 // Deviation: CloudWatchLoggingOptions are stored; errors are told in the server's log and by `thalweg firehose explain`
@@ -128,20 +128,27 @@ func (d *Door) kinesisSource(ctx context.Context, c *model.KinesisStreamSourceCo
 	return &catalog.DeliverySource{ARN: text, RoleARN: c.RoleARN.V, Stream: r.Stream.Number}, nil
 }
 
-// topicSource finds the topic that is to be read: one of the cluster default, whose
-// topics are the streams of its account and region.
+// topicSource finds the topic that is to be read: one of a cluster of this server.
 func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration) (*catalog.DeliverySource, error) {
 	text := c.MSKClusterARN.V
 	p, ok := arn.Parse(text)
-	name, isCluster := strings.CutPrefix(p.Resource, "cluster/default/")
-	if !ok || p.Service != "kafka" || !isCluster || name == "" {
-		return nil, model.NewInvalidArgumentException("The cluster " + text + " is not one of this server's that a delivery stream can read: " +
-			"the cluster default is, as cluster/default/...")
+	rest, isCluster := strings.CutPrefix(p.Resource, "cluster/")
+	name, uuid, _ := strings.Cut(strings.TrimSuffix(rest, "-1"), "/")
+	if !ok || p.Service != "kafka" || !isCluster || name == "" || uuid == "" {
+		return nil, model.NewInvalidArgumentException("Invalid ARN: " + text)
 	}
 	if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", text); err != nil {
 		return nil, err
 	}
-	r, err := d.streams.Lookup(catalog.Scope{Account: p.Account, Region: p.Region}, c.TopicName.V)
+	scope := catalog.Scope{Account: p.Account, Region: p.Region}
+	cluster, err := d.clusters.Lookup(scope, name, uuid)
+	if err != nil {
+		return nil, model.NewInvalidArgumentException("The cluster " + text + " is none of this server's.")
+	}
+	if cluster.Cluster.Number != 0 { // the default one's topics are streams
+		scope.Cluster = uuid
+	}
+	r, err := d.streams.Lookup(scope, c.TopicName.V)
 	if err != nil {
 		return nil, model.NewInvalidArgumentException("Topic " + c.TopicName.V + " does not exist in the cluster " + text + ".")
 	}

@@ -27,10 +27,20 @@ type Door struct {
 	model.Unimplemented
 	delivery *delivery.Service
 	streams  *streams.Service
+	clusters Clusters
 }
 
-// New returns the door to the delivery streams d; the streams they read are s's.
-func New(d *delivery.Service, s *streams.Service) *Door { return &Door{delivery: d, streams: s} }
+// Clusters are the Kafka clusters whose topics can be read.
+type Clusters interface {
+	// Lookup returns the cluster of a name and id. Errors: NotFound.
+	Lookup(scope catalog.Scope, name, uuid string) (*catalog.Resource, error)
+}
+
+// New returns the door to the delivery streams d; the streams they read are s's, the
+// topics those of c.
+func New(d *delivery.Service, s *streams.Service, c Clusters) *Door {
+	return &Door{delivery: d, streams: s, clusters: c}
+}
 
 // Service is the table of operations to serve.
 func (d *Door) Service() *awsapi.Service { return model.NewService(d) }

@@ -26,6 +26,7 @@ import (
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/dest/s3"
 	"thalweg/internal/delivery/files"
+	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/log"
@@ -67,6 +68,13 @@ func (openAuth) Authorize(c awsapi.Caller, _, resource string) *awsapi.Error {
 		return awsapi.NewError("AccessDeniedException", "no access to "+resource, 400)
 	}
 	return nil
+}
+
+// clusters are none.
+type clusters struct{}
+
+func (clusters) Lookup(catalog.Scope, string, string) (*catalog.Resource, error) {
+	return nil, errs.New(errs.NotFound, "none")
 }
 
 func newServer(t testing.TB) *server {
@@ -117,7 +125,7 @@ func (s *server) open() {
 	s.must(err)
 	s.delivery.Start()
 	s.http, err = awsapi.NewServer(awsapi.Config{
-		Services: []*awsapi.Service{New(s.delivery, s.streams).Service()}, Auth: openAuth{},
+		Services: []*awsapi.Service{New(s.delivery, s.streams, clusters{}).Service()}, Auth: openAuth{},
 		Log: slog.New(slog.DiscardHandler), Clock: s.clock,
 	})
 	s.must(err)
