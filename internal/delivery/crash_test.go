@@ -17,7 +17,7 @@ import (
 	"thalweg/internal/vfs"
 )
 
-var crashes = flag.Int("delivery.crashes", 150, "crash points to try of each script")
+var crashes = flag.Int("delivery.crashes", 70, "crash points to try of each script")
 
 // TestCrash cuts the power at call after call of scripts of puts and deliveries, with
 // log, files and bucket on the same disk. Whatever was acknowledged is delivered after
@@ -214,7 +214,7 @@ func (l *told) settle(w *world) bool {
 	done := make(chan error, 1)
 	go func() { done <- w.s.Flush(ctx, r) }()
 	defer cancel()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case err := <-done:

@@ -64,7 +64,7 @@ func TestBuffers(t *testing.T) {
 // await waits until something is so that nothing tells of.
 func await(t testing.TB, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for !f() {
 		select {

@@ -34,7 +34,7 @@ func TestDeliversExactlyOnce(t *testing.T) {
 		}
 		w.create("events")
 		put, version := 0, 1
-		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "step") {
 			case 0, 1, 2, 3:
 				n := rapid.IntRange(1, 20).Draw(rt, "records")

@@ -168,7 +168,7 @@ func bytesOf(records []string) (out [][]byte) {
 
 func (w *world) flush(name string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r, err := w.s.Lookup(scope, name)
 	if err != nil {

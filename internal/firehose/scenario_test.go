@@ -196,7 +196,7 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 	case "flush":
 		r, err := s.delivery.Lookup(scope, arg("name"))
 		s.must(err)
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		s.must(s.delivery.Flush(ctx, r))
 		return ""
