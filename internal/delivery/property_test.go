@@ -174,3 +174,31 @@ func TestBackupAndErrors(t *testing.T) {
 		t.Errorf("objects %q", got)
 	}
 }
+
+// A batch has 500 partitions at most; records of others go to the error output.
+func TestTooManyPartitions(t *testing.T) {
+	w := newWorld(t)
+	w.process = func(dest.Config, dest.Env) ([]dest.Processor, error) { return []dest.Processor{own{}}, nil }
+	w.create("events", func(n *delivery.New) {
+		n.Config = dest.Config(strings.Replace(config, "{", `{"Prefix":"k=!{partitionKeyFromQuery:k}/","ErrorOutputPrefix":"failed/!{firehose:error-output-type}/",`+
+			`"DynamicPartitioningConfiguration":{"Enabled":true},`, 1))
+		n.Config = dest.Config(strings.Replace(string(n.Config), `"SizeInMBs":1`, `"SizeInMBs":64`, 1))
+	})
+	w.put("events", numbered(0, 503)...)
+	w.put("events", numbered(0, 1)...)
+	w.flush("events")
+	e := w.ledger("events")
+	if len(e) != 1 || len(e[0].Objects) != 500 || e[0].Refused != 3 || len(e[0].Errors) != 1 || e[0].Objects[0].Records != 2 {
+		t.Errorf("%d objects, %d refused, %+v", len(e[0].Objects), e[0].Refused, e[0].Errors)
+	}
+}
+
+// own gives every record a partition of its own.
+type own struct{}
+
+func (own) Process(_ context.Context, in []dest.Record) ([]dest.Record, []dest.Failure, error) {
+	for i := range in {
+		in[i].Keys = map[string]string{"query:k": strings.TrimSpace(string(in[i].Data))}
+	}
+	return in, nil, nil
+}

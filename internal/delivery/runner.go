@@ -18,6 +18,9 @@ const (
 	// pauseFor is how long a delivery stream rests when the log or its source fails.
 	pauseFor = time.Second
 
+	// maxRecords bounds a batch, whose records may all be empty.
+	maxRecords = 500_000
+
 	defaultSizeMiB  = 5
 	defaultInterval = 300
 )
@@ -223,7 +226,7 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 			continue
 		}
 		next, err := src.read(from, from.end, func(rec *dest.Record) (bool, error) {
-			if p.Records > 0 && p.Bytes+int64(len(rec.Data)) > size {
+			if p.Records > 0 && p.Bytes+int64(len(rec.Data)) > size || p.Records == maxRecords {
 				return false, errEnough
 			}
 			if g != nil {
@@ -255,7 +258,7 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 			w.wait(ctx, nil, 0, gatherFor)
 			return nil
 		}
-		return w.s.commit([]event{{Number: w.line.number, Cursors: p.Ranges}})
+		return w.commitPlan(p)
 	}
 	if g != nil {
 		if err := g.finish(w.s.o.Files, p.ID); err != nil {
@@ -265,8 +268,9 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 	return w.commitPlan(p)
 }
 
-// commitPlan commits a plan, unless the destination is another by now, for which what
-// was set aside was not made, or a replay has moved the cursors.
+// commitPlan commits a plan, or of one without records where it ends; unless the
+// destination is another by now, for which what was set aside was not made, or a replay
+// has moved the cursors.
 func (w *runner) commitPlan(p *Plan) error {
 	w.line.planning.Lock()
 	defer w.line.planning.Unlock()
@@ -275,13 +279,15 @@ func (w *runner) commitPlan(p *Plan) error {
 		next, known := w.line.cursor(x.Partition())
 		return known && next > x.From || known && next < x.From && !w.trimmed(x)
 	})
-	if r == nil || r.Delivery.Destination.Version != p.Version || moved {
-		if p.Staged {
-			return w.s.o.Files.Remove(p.ID)
-		}
-		return nil
+	switch {
+	case r != nil && r.Delivery.Destination.Version == p.Version && !moved && p.Records > 0:
+		return w.s.commit([]event{{Number: w.line.number, Plan: p}})
+	case !moved && p.Records == 0:
+		return w.s.commit([]event{{Number: w.line.number, Cursors: p.Ranges}})
+	case p.Staged:
+		return w.s.o.Files.Remove(p.ID)
 	}
-	return w.s.commit([]event{{Number: w.line.number, Plan: p}})
+	return nil
 }
 
 // trimmed tells that a range begins where the log does.

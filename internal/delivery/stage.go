@@ -17,6 +17,10 @@ import (
 // it.
 const maxEntry = 64 << 20
 
+// maxPartitions is how many sets of partition keys a batch has; records of others go to
+// the error output (docs.aws.amazon.com/firehose/latest/dev/limits.html).
+const maxPartitions = 500
+
 // errGone tells that the file of a plan is not there.
 var errGone = errors.New("what was set aside for a plan is gone")
 
@@ -112,6 +116,12 @@ func (g *stager) process() error {
 }
 
 func (g *stager) put(kind entryKind, r *dest.Record, f *dest.Failure) error {
+	if kind == entryRecord && len(r.Keys) > 0 && len(g.groups) == maxPartitions && g.groups[string(appendMap(nil, r.Keys))] == 0 {
+		g.Records--
+		g.Failed++
+		kind, f = entryFailed, &dest.Failure{Type: "dynamic-partitioning-failed", Code: "DynamicPartitioning.ActivePartitionsLimitExceeded",
+			Message: "The batch has records of more than 500 partitions.", Attempts: 1}
+	}
 	g.buf = appendEntry(g.buf[:0], kind, r, f)
 	group := int32(0)
 	if kind == entryRecord && len(r.Keys) > 0 {
