@@ -52,7 +52,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: deliveriesPartition(), Clock: s.clock, Keys: s.keystore,
-		Destinations: kinds, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter,
+		Destinations: kinds, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
 		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, functions) },
 	})
 	if err != nil {
@@ -147,6 +147,7 @@ func (s *Server) deliveryMetrics() {
 		{"incoming_bytes_total", "Bytes put (IncomingBytes).", false, func(m *delivery.Meter) int64 { return m.InBytes.Load() }},
 		{"incoming_put_requests_total", "Puts (IncomingPutRequests).", false, func(m *delivery.Meter) int64 { return m.InPuts.Load() }},
 		{"throttled_records_total", "Records refused (ThrottledRecords).", false, func(m *delivery.Meter) int64 { return m.Throttled.Load() }},
+		{"over_limit_records_total", "Records beyond AWS's limits that were let through (--limits warn).", false, func(m *delivery.Meter) int64 { return m.OverLimit.Load() }},
 		{"source_records_total", "Records read of the source (DataReadFromKinesisStream.Records).", false, func(m *delivery.Meter) int64 { return m.ReadRecords.Load() }},
 		{"source_bytes_total", "Bytes read of the source (DataReadFromKinesisStream.Bytes).", false, func(m *delivery.Meter) int64 { return m.ReadBytes.Load() }},
 		{"delivered_records_total", "Records delivered (DeliveryTo*.Records).", false, func(m *delivery.Meter) int64 { return m.OutRecords.Load() }},

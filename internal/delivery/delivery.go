@@ -65,7 +65,7 @@ const (
 	MSKSource     = "MSKAsSource"
 )
 
-// Options configure a Service. All but Memory, Logger, Keep and Workers are needed.
+// Options configure a Service. All but Memory, Logger, Keep, Limits and Workers are needed.
 type Options struct {
 	Log     log.Log
 	Catalog *catalog.Catalog
@@ -88,6 +88,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Keep is how long delivered records are kept; 0 is DefaultKeep.
 	Keep time.Duration
+	// Limits say whether AWS's limits on puts hold for delivery streams without a
+	// streams.LimitsTag; "" is limits.Off.
+	Limits limits.Mode
 	// Workers are how many deliveries run at once; 0 is one for each processor, two
 	// at least.
 	Workers int

@@ -13,6 +13,8 @@ import (
 
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/dest"
+	"thalweg/internal/errs"
+	"thalweg/internal/streams"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -214,4 +216,30 @@ func TestLostAnswerOfTheBucket(t *testing.T) {
 	fails.set(nil)
 	w.flush("events")
 	equal(t, w.delivered("events"), trimmed(numbered(0, 5)))
+}
+
+// Where AWS's limits hold, what comes too fast is told to slow down, and is let through
+// later.
+func TestLimits(t *testing.T) {
+	w := newWorld(t)
+	w.create("events", func(n *delivery.New) { n.Tags = map[string]string{streams.LimitsTag: "aws"} })
+	put := func(size int, invocation string) error {
+		_, err := w.s.Put(context.Background(), scope, "events", [][]byte{make([]byte, size)}, delivery.Call{Invocation: invocation})
+		return err
+	}
+	for i := range 5 {
+		if err := put(1<<20, ""); err != nil {
+			t.Fatalf("put %d: %v", i, err)
+		}
+	}
+	if err := put(1, ""); errs.KindOf(err) != errs.Throttled || err.Error() != "Slow down." {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	if err := put(1, "again"); errs.KindOf(err) != errs.Throttled {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	w.clock.Advance(time.Second)
+	if err := put(1, "again"); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
 }

@@ -27,6 +27,7 @@ type line struct {
 	status  Status
 
 	dedup dedup
+	use   use
 	meter Meter
 }
 

@@ -9,6 +9,7 @@ import (
 // Meter counts a delivery stream's traffic since the start.
 type Meter struct {
 	InRecords, InBytes, InPuts, Throttled    atomic.Int64
+	OverLimit                                atomic.Int64 // let through where limits only warn
 	ReadRecords, ReadBytes                   atomic.Int64 // of a source
 	OutRecords, OutBytes, OutObjects         atomic.Int64
 	BackupRecords, BackupBytes               atomic.Int64

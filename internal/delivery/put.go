@@ -42,7 +42,14 @@ func (s *Service) Put(ctx context.Context, scope catalog.Scope, name string, rec
 		return Placed{}, err
 	}
 	l := s.line(r)
+	size := int64(0)
+	for _, data := range records {
+		size += int64(len(data))
+	}
 	if call.Invocation == "" {
+		if err := s.admit(r, l, len(records), size); err != nil {
+			return Placed{}, err
+		}
 		return s.append(r, l, records, nil)
 	}
 	id := call.fingerprint(records)
@@ -64,7 +71,10 @@ func (s *Service) Put(ctx context.Context, scope catalog.Scope, name string, rec
 		}
 		return was.placed, nil
 	}
-	placed, err := s.append(r, l, records, &id)
+	var placed Placed
+	if err = s.admit(r, l, len(records), size); err == nil {
+		placed, err = s.append(r, l, records, &id)
+	}
 	l.dedup.end(id, placed, clock.Millis(s.clock), err == nil)
 	return placed, err
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	model "thalweg/internal/awsapi/model/firehose"
+	"thalweg/internal/limits"
+	"thalweg/internal/streams"
 )
 
 // tagsOf reads tags. Of a key that comes twice AWS says that it is wrong.
@@ -20,6 +22,9 @@ func tagsOf(in []model.Tag) (map[string]string, error) {
 		}
 		if _, twice := out[key]; twice {
 			return nil, model.NewInvalidArgumentException(fmt.Sprintf("Duplicate tag key %s", key))
+		}
+		if _, ok := limits.ParseMode(t.Value.V); key == streams.LimitsTag && !ok {
+			return nil, model.NewInvalidArgumentException("The value of the tag " + key + " must be one of off, warn, aws.")
 		}
 		out[key] = t.Value.V
 	}
