@@ -38,7 +38,7 @@ var layers = []layer{
 
 	{"door", []string{
 		"internal/kinesis", "internal/firehose", "internal/kinesisvideo", "internal/flink", "internal/msk",
-		"internal/lease"}, []string{
+		"internal/lease", "internal/glue"}, []string{
 		"internal/awsapi", "awsapi/model", "wire", "domain", "internal/identity", "internal/objstore", "ground"}, true,
 		"a door translates a wire API to the domain: it keeps nothing itself, and needs no other door to do it"},
 	{"s3", []string{"internal/s3"}, []string{"internal/awsapi", "internal/sigv4", "internal/objstore", "ground"}, true,
@@ -65,6 +65,7 @@ var layers = []layer{
 
 	{"domain", []string{"internal/video", "internal/advise", "internal/catalog"}, domainMay("internal/catalog"), false, domainReason},
 	{"domain", []string{"internal/tables"}, domainMay("internal/tables"), false, domainReason},
+	{"domain", []string{"internal/schemas"}, domainMay(), false, domainReason},
 	{"domain", []string{"internal/streams"}, domainMay("internal/catalog"), false, domainReason},
 	{"domain", []string{"internal/queues"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
 	{"domain", []string{"internal/brokers"}, domainMay("internal/catalog", "internal/streams"), false, domainReason},
