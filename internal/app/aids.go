@@ -11,8 +11,8 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every delivery stream, queue, stream, topic, table, configuration and
-// Kafka cluster of every account. Access keys, the default cluster and what the brokers
+// reset removes every delivery stream, queue, stream, topic, database, table, configuration
+// and Kafka cluster of every account. Access keys, the default cluster and what the brokers
 // keep of themselves stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	for _, d := range s.delivery.All() {
@@ -37,6 +37,10 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		n++
+	}
+	if err := s.schemas.Clear(r.Context()); err != nil {
+		answerError(w, err)
+		return
 	}
 	clusters, err := s.clusters.Clear(r.Context())
 	if err != nil {

@@ -33,6 +33,7 @@ import (
 	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/queues"
 	"thalweg/internal/s3"
+	"thalweg/internal/schemas"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -70,6 +71,7 @@ type Server struct {
 	tables   *tables.Service
 	objects  *objfs.Store
 	s3       *s3.Door
+	schemas  *schemas.Service
 	delivery *delivery.Service
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them

@@ -26,6 +26,7 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/errs"
 	"thalweg/internal/firehose"
+	"thalweg/internal/glue"
 	"thalweg/internal/identity"
 	"thalweg/internal/kinesis"
 	"thalweg/internal/lease"
@@ -36,6 +37,7 @@ import (
 	"thalweg/internal/meta"
 	"thalweg/internal/msk"
 	"thalweg/internal/queues"
+	"thalweg/internal/schemas"
 	"thalweg/internal/streams"
 	"thalweg/internal/tables"
 	"thalweg/internal/vfs"
@@ -67,6 +69,7 @@ func serverParts() []part {
 		{"streams", startStreams, nil},
 		{"queues", startQueues, nil},
 		{"tables", startTables, nil},
+		{"schemas", startSchemas, nil},
 		{"clusters", newClusters, nil},
 		{"objects", startObjects, nil},
 		{"delivery", startDelivery, nil},
@@ -234,6 +237,20 @@ func startTables(ctx context.Context, s *Server) error {
 
 func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
 
+// schemasPartition is where the databases of the Data Catalog are kept, beside the
+// catalog's.
+func schemasPartition() log.PartitionID { return log.PartitionID{Index: 8} }
+
+// schemasShare is the part of the memory that they may take.
+const schemasShare = 32
+
+func startSchemas(ctx context.Context, s *Server) error {
+	var err error
+	s.schemas, err = schemas.Open(ctx, schemas.Options{Log: s.log, Partition: schemasPartition(), Clock: s.clock, Memory: s.budget,
+		MaxBytes: int64(s.cfg.Memory) / schemasShare})
+	return err
+}
+
 // startDoors makes the services. Those without a door refuse every operation
 // with an error of their own model.
 func startDoors(_ context.Context, s *Server) error {
@@ -242,6 +259,7 @@ func startDoors(_ context.Context, s *Server) error {
 		lease.NewTables(s.tables).Service(),
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),
+		glue.New(s.schemas).Service(),
 		firehose.New(s.delivery, s.streams, s.clusters).Service(),
 		msk.New(s.clusters).Service(),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),

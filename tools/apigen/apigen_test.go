@@ -97,6 +97,8 @@ func TestTranslatedPatterns(t *testing.T) {
 		`[^\u0000-\u001F\u007F]*`:                 {"a b": true, "a\n": false},
 		`[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`: {
 			"arn:a\n\U00010348": true, "": false, "a\x00": false},
+		`[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*`:     {"": true, "a\t\U00010348\u00e9": true, "a\n": false, "\x00": false},
+		`[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*`: {"a\r\n\t": true, "\x1f": false},
 		`jdbc:(redshift|postgresql)://((?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`: {
 			"jdbc:redshift://c.abc.us-east-1.redshift.amazonaws.com:5439/dev":  true,
 			"jdbc:redshift://-c.abc.us-east-1.redshift.amazonaws.com:5439/dev": false,
@@ -116,7 +118,7 @@ func TestTranslatedPatterns(t *testing.T) {
 			}
 		}
 	}
-	if len(goPatterns) != 7 {
+	if len(goPatterns) != 9 {
 		t.Errorf("%d translated patterns", len(goPatterns))
 	}
 }

@@ -66,7 +66,7 @@ const provenance = `# Where the models come from
 The files here are the facts of AWS's API models (names, shapes, members,
 constraints, errors, HTTP bindings) as shipped in the botocore package on PyPI,
 written by ` + "`go run ./tools/apigen fetch WHEEL`" + ` with the documentation text removed
-and the keys sorted. Of dynamodb, cloudwatch and sts only the operations that client
+and the keys sorted. Of dynamodb, glue, cloudwatch and sts only the operations that client
 libraries of the streaming services call are kept, with their shapes; the checksum
 is that of the whole model.
 

@@ -127,6 +127,15 @@ var services = []service{
 		},
 	},
 	{
+		Package: "glue", Model: "glue", Door: "glue", SigningName: "glue", Action: "glue",
+		Hosts: []string{"glue"}, MaxBodyMiB: 2,
+		Refusal: "InvalidInputException", Throttled: "OperationTimeoutException", Invalid: "InvalidInputException",
+		Only: []string{
+			"CreateDatabase", "CreateTable", "DeleteDatabase", "DeleteTable", "GetDatabase", "GetDatabases", "GetTable", "GetTableVersion",
+			"GetTableVersions", "GetTables", "UpdateDatabase", "UpdateTable",
+		},
+	},
+	{
 		Package: "cloudwatch", Model: "cloudwatch", Door: "lease", SigningName: "monitoring", Action: "cloudwatch",
 		Hosts: []string{"monitoring"}, MaxBodyMiB: 2,
 		Throttled: "ThrottlingException", Invalid: "InvalidParameterValueException",
@@ -158,6 +167,8 @@ var goPatterns = map[string]struct{ Expr, Not string }{
 	`[^\u0000-\u001F\u007F]*`:                 {`[^\x00-\x1F\x7F]*`, ``},
 	`[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`: {
 		`[\t\n\r -~\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+`, ``},
+	`[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*`:     {`[\t -\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]*`, ``},
+	`[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*`: {`[\t\r\n -\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]*`, ``},
 	`jdbc:(redshift|postgresql)://((?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`: {
 		`jdbc:(redshift|postgresql)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(redshift(-serverless)?)\.([a-zA-Z0-9\.\-]+):\d{1,5}/[a-zA-Z0-9_$-]+`, ``},
 }
