@@ -1,14 +1,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/dest/httpendpoint"
 	"thalweg/internal/delivery/dest/opensearch"
@@ -23,6 +26,7 @@ import (
 	"thalweg/internal/log"
 	"thalweg/internal/metrics"
 	s3store "thalweg/internal/objstore/s3"
+	"thalweg/internal/schemas"
 	"thalweg/internal/vfs"
 )
 
@@ -47,7 +51,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 		return err
 	}
 	kinds := map[string]dest.Spec{}
-	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
+	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store, s3.TablesFunc(s.columns)), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
@@ -116,6 +120,33 @@ func readCredentials(file string) (key, secret, token string) {
 		}
 	}
 	return key, secret, token
+}
+
+// columns are those of a table of the catalog, for a conversion. A table of another
+// account's catalog is none.
+func (s *Server) columns(of dest.Stream, from convert.Source) ([]convert.Column, string, error) {
+	scope := schemas.Scope{Account: cmp.Or(from.CatalogID, of.Account), Region: cmp.Or(from.Region, of.Region)}
+	if scope.Account != of.Account {
+		return nil, from.VersionID, errs.New(errs.NotFound, "the catalog is another account's")
+	}
+	version := int64(schemas.Latest)
+	if from.VersionID != "" && from.VersionID != "LATEST" {
+		n, err := strconv.ParseInt(from.VersionID, 10, 64)
+		if err != nil {
+			return nil, from.VersionID, errs.Wrap(errs.NotFound, "find a table's version", err)
+		}
+		version = n
+	}
+	t, err := s.schemas.Table(scope, from.DatabaseName, from.TableName, version)
+	if err != nil {
+		return nil, from.VersionID, err
+	}
+	list, err := t.Columns()
+	columns := make([]convert.Column, len(list))
+	for i, c := range list {
+		columns[i] = convert.Column(c)
+	}
+	return columns, strconv.FormatInt(t.Version, 10), err
 }
 
 // functions are where Lambda processors find theirs.

@@ -36,12 +36,13 @@ func readCommon(c dest.Config) (out common, err error) {
 	return out, err
 }
 
-// withDefaults fills the members of an object that are not there, at every level.
+// withDefaults fills the members of an object that are not there, at every level; but a
+// conversion that is there is enabled unless it says otherwise.
 func withDefaults(c dest.Config, defaults string) (dest.Config, error) {
 	if defaults == "" {
 		return c, nil
 	}
-	return Merge(json.RawMessage(defaults), c, nil)
+	return Merge(json.RawMessage(defaults), c, func(name string) bool { return name != "DataFormatConversionConfiguration" })
 }
 
 // bucketDefaults are those of a bucket within a configuration: for backups and errors.

@@ -122,7 +122,11 @@ func (s *Service) check(kind string, c dest.Config) (dest.Spec, dest.Config, err
 	if !ok {
 		return spec, nil, errs.New(errs.Unsupported, "Delivery to destinations of the type "+kind+" is not supported by this server.")
 	}
-	c, err := withDefaults(c, spec.Defaults)
+	defaults := spec.Defaults
+	if spec.DefaultsFor != nil {
+		defaults = spec.DefaultsFor(c)
+	}
+	c, err := withDefaults(c, defaults)
 	if err != nil {
 		return spec, nil, err
 	}

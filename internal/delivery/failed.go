@@ -1,9 +1,11 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -14,14 +16,25 @@ import (
 // What cannot be delivered goes to the error output: objects of one JSON document a
 // line (docs.aws.amazon.com/firehose/latest/dev/retry.html).
 
+// conversionFailed is the type whose lines have names of their own, and a table, which
+// is an object.
+const (
+	conversionFailed = "format-conversion-failed"
+	tableMember      = "dataCatalogTable"
+)
+
 // failureLine appends the line of a record that failed.
 func failureLine(dst []byte, f *dest.Failure, ended int64) []byte {
 	dst = append(dst, `{"attemptsMade":`...)
 	dst = strconv.AppendInt(dst, int64(f.Attempts), 10)
 	dst = append(dst, `,"arrivalTimestamp":`...)
 	dst = strconv.AppendInt(dst, f.Record.Arrival, 10)
-	dst = appendMember(dst, "errorCode", f.Code)
-	dst = appendMember(dst, "errorMessage", f.Message)
+	code, message := "errorCode", "errorMessage"
+	if f.Type == conversionFailed {
+		code, message = "lastErrorCode", "lastErrorMessage"
+	}
+	dst = appendMember(dst, code, f.Code)
+	dst = appendMember(dst, message, f.Message)
 	dst = append(dst, `,"attemptEndingTimestamp":`...)
 	dst = strconv.AppendInt(dst, ended, 10)
 	dst = append(dst, `,"rawData":"`...)
@@ -33,6 +46,10 @@ func failureLine(dst []byte, f *dest.Failure, ended int64) []byte {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if name == tableMember {
+			dst = append(append(dst, `,"`+tableMember+`":`...), f.Fields[name]...)
+			continue
+		}
 		dst = appendMember(dst, name, f.Fields[name])
 	}
 	if f.Record.Sequence != "" {
@@ -88,7 +105,21 @@ func (d *delivery) rejected(ctx context.Context, list []dest.Rejected) error {
 		return nil
 	}
 	d.e.Refused += int64(len(list))
-	return d.errors(ctx, d.s.o.Destinations[d.dest.Kind].ErrorType, func(ctx context.Context, yield func(*dest.Failure) error) error {
+	types := map[string]bool{}
+	for i := range list {
+		types[list[i].Type] = true
+	}
+	for _, kind := range slices.Sorted(maps.Keys(types)) {
+		if err := d.rejectedAs(ctx, list, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rejectedAs writes those of one type.
+func (d *delivery) rejectedAs(ctx context.Context, list []dest.Rejected, kind string) error {
+	return d.errors(ctx, cmp.Or(kind, d.s.o.Destinations[d.dest.Kind].ErrorType), func(ctx context.Context, yield func(*dest.Failure) error) error {
 		at, next := 0, 0
 		return d.batch(ctx).Records(ctx, func(r *dest.Record) error {
 			at++
@@ -97,7 +128,10 @@ func (d *delivery) rejected(ctx context.Context, list []dest.Rejected) error {
 			}
 			x := &list[next]
 			next++
-			return yield(&dest.Failure{Record: *r, Code: x.Code, Message: x.Message, Attempts: x.Attempts, Fields: x.Fields})
+			if x.Type != kind {
+				return nil
+			}
+			return yield(&dest.Failure{Record: *r, Type: kind, Code: x.Code, Message: x.Message, Attempts: x.Attempts, Fields: x.Fields})
 		})
 	})
 }

@@ -95,7 +95,9 @@ type Object struct {
 // Rejected is a record that the destination has refused for good, by its position
 // in the batch. The engine reads it again for the error output.
 type Rejected struct {
-	Index         int
+	Index int
+	// Type is what !{firehose:error-output-type} says, where it is not the Spec's.
+	Type          string
 	Code, Message string
 	Attempts      int
 	// Fields are further members of the record's line in the error output.
@@ -161,6 +163,8 @@ type Spec struct {
 	Secrets []string
 	// Defaults is a document that fills what a new configuration leaves out.
 	Defaults string
+	// DefaultsFor, if any, is Defaults for a configuration that decides on them.
+	DefaultsFor func(c Config) string
 	// Check refuses a configuration that the model's own constraints let through:
 	// nil, or an Invalid error with AWS's text. Defaults are filled in.
 	Check func(c Config) error

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"thalweg/internal/delivery/compress"
+	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/prefix"
 	"thalweg/internal/objstore"
@@ -22,6 +23,12 @@ import (
 // data one behind the other.
 func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, error) {
 	w := &writing{bucketDest: d, ctx: ctx, batch: b}
+	if d.conversion != nil && b.ErrorType == "" {
+		var err error
+		if w.converter, w.table, err = d.conversion.open(b.Stream); err != nil {
+			return w.unconverted(err)
+		}
+	}
 	index := -1
 	err := b.Records(ctx, func(r *dest.Record) error {
 		index++
@@ -44,7 +51,13 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 			})
 			return nil
 		}
-		return w.object.add(r.Data)
+		err := w.object.add(r.Data)
+		var bad *convert.Failure
+		if errors.As(err, &bad) {
+			w.reject(index, bad)
+			return nil
+		}
+		return err
 	})
 	if err == nil {
 		err = w.finish()
@@ -63,8 +76,12 @@ type writing struct {
 	batch   dest.Batch
 	keys    map[string]string
 	refused error // why records with these keys have no object
-	object  *object
-	res     dest.Result
+
+	converter *convert.Converter // nil when records are delivered as they are
+	table     string             // that it is of, as the error output tells it
+
+	object *object
+	res    dest.Result
 }
 
 // name is the name of the object for the keys at hand.
@@ -83,8 +100,11 @@ func (w *writing) name() (string, error) {
 }
 
 func (w *writing) extension() string {
-	if w.c.FileExtension != "" {
+	switch {
+	case w.c.FileExtension != "":
 		return w.c.FileExtension
+	case w.converter != nil:
+		return ".parquet"
 	}
 	return w.c.CompressionFormat.Extension()
 }
@@ -98,7 +118,21 @@ type object struct {
 	sum     hash.Hash
 	size    int64
 	records int64
-	packer  io.WriteCloser
+	packer  packer
+}
+
+// packer writes records into an object.
+type packer interface {
+	Write(record []byte) error
+	Close() error
+}
+
+// plain puts records one behind the other.
+type plain struct{ io.WriteCloser }
+
+func (p plain) Write(record []byte) error {
+	_, err := p.WriteCloser.Write(record)
+	return err
 }
 
 func (w *writing) begin(key string) error {
@@ -107,9 +141,13 @@ func (w *writing) begin(key string) error {
 		return err
 	}
 	o := &object{key: key, file: file, out: bufio.NewWriterSize(file, 64<<10), sum: sha256.New()}
-	entry := key[strings.LastIndexByte(key, '/')+1:]
-	o.packer = w.c.CompressionFormat.NewWriter(o, entry)
 	w.object = o
+	if w.converter != nil {
+		o.packer, err = w.converter.NewWriter(o)
+		return err
+	}
+	entry := key[strings.LastIndexByte(key, '/')+1:]
+	o.packer = plain{w.c.CompressionFormat.NewWriter(o, entry)}
 	return nil
 }
 
@@ -121,9 +159,11 @@ func (o *object) Write(p []byte) (int, error) {
 }
 
 func (o *object) add(data []byte) error {
+	if err := o.packer.Write(data); err != nil {
+		return err
+	}
 	o.records++
-	_, err := o.packer.Write(data)
-	return err
+	return nil
 }
 
 // finish puts the object at hand, if there is one.
@@ -133,6 +173,9 @@ func (w *writing) finish() error {
 		return nil
 	}
 	defer w.drop()
+	if o.records == 0 { // none could be converted
+		return nil
+	}
 	if err := o.packer.Close(); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"thalweg/internal/delivery/compress"
+	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/prefix"
 	"thalweg/internal/errs"
@@ -27,6 +28,16 @@ const defaults = `{
 	"S3BackupMode": "Disabled"
 }`
 
+// defaultsFor has larger buffers where AWS asks for 64 MiB at least.
+func defaultsFor(doc dest.Config) string {
+	var c config
+	_, _, converts, err := convert.Read(doc)
+	if json.Unmarshal(doc, &c) == nil && (err != nil || converts || c.DynamicPartitioningConfiguration.Enabled) {
+		return strings.Replace(defaults, `"SizeInMBs": 5}`, `"SizeInMBs": 128}`, 1)
+	}
+	return defaults
+}
+
 // config is what this package reads of a configuration.
 type config struct {
 	RoleARN        string
@@ -42,9 +53,6 @@ type config struct {
 	S3BackupMode                     string
 	S3BackupDescription              json.RawMessage
 	DynamicPartitioningConfiguration struct {
-		Enabled bool
-	}
-	DataFormatConversionConfiguration struct {
 		Enabled bool
 	}
 }
@@ -65,23 +73,28 @@ func (c *config) names() (*prefix.Names, error) {
 	})
 }
 
-// Spec is the kind of destination that puts objects into store.
-func Spec(store Store) dest.Spec {
+// Spec is the kind of destination that puts objects into store. Conversions take their
+// columns from tables.
+func Spec(store Store, tables Tables) dest.Spec {
 	return dest.Spec{
-		Kind: Kind, ErrorType: "s3-failed", Defaults: defaults,
+		Kind: Kind, ErrorType: "s3-failed", Defaults: defaults, DefaultsFor: defaultsFor,
 		Host: func(c dest.Config) string {
 			var at config
 			_ = json.Unmarshal(c, &at) // it was read when it was checked
 			return "s3:" + at.bucket()
 		},
 		Check: check,
-		Open:  func(c dest.Config, e dest.Env) (dest.Destination, error) { return open(store, c, e) },
+		Open:  func(c dest.Config, e dest.Env) (dest.Destination, error) { return open(store, tables, c, e) },
 	}
 }
 
 // check refuses what the model's constraints let through.
 func check(doc dest.Config) error {
 	c, err := read(doc)
+	if err != nil {
+		return err
+	}
+	_, _, converts, err := convert.Read(doc)
 	if err != nil {
 		return err
 	}
@@ -93,10 +106,8 @@ func check(doc dest.Config) error {
 		return invalid("BucketARN can't be null")
 	case (hints.SizeInMBs == nil) != (hints.IntervalInSeconds == nil):
 		return invalid("BufferingHints.SizeInMBs and BufferingHints.IntervalInSeconds must both be specified")
-	case c.DataFormatConversionConfiguration.Enabled && hints.SizeInMBs != nil && *hints.SizeInMBs < 64:
+	case converts && hints.SizeInMBs != nil && *hints.SizeInMBs < 64:
 		return invalid("BufferingHints.SizeInMBs must be at least 64 when data format conversion is enabled.")
-	case c.DataFormatConversionConfiguration.Enabled && c.CompressionFormat != compress.None:
-		return invalid("CompressionFormat must be UNCOMPRESSED when data format conversion is enabled.")
 	case c.DynamicPartitioningConfiguration.Enabled && hints.SizeInMBs != nil && *hints.SizeInMBs < 64:
 		return invalid("BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled.")
 	case c.S3BackupMode == "Enabled" && c.S3BackupDescription == nil:
@@ -114,21 +125,25 @@ type bucketDest struct {
 	env   dest.Env
 	c     config
 	names *prefix.Names
+	// conversion is of the records; nil is none.
+	conversion *conversion
 }
 
-func open(store Store, doc dest.Config, e dest.Env) (*bucketDest, error) {
+func open(store Store, tables Tables, doc dest.Config, e dest.Env) (*bucketDest, error) {
 	c, err := read(doc)
 	if err != nil {
 		return nil, err
-	}
-	if c.DataFormatConversionConfiguration.Enabled {
-		return nil, errs.New(errs.Unsupported, "Data format conversion is not supported by this server.")
 	}
 	names, err := c.names()
 	if err != nil {
 		return nil, err
 	}
-	return &bucketDest{store: store, env: e, c: c, names: names}, nil
+	d := &bucketDest{store: store, env: e, c: c, names: names}
+	options, from, converts, err := convert.Read(doc)
+	if converts {
+		d.conversion = &conversion{tables, options, from}
+	}
+	return d, err
 }
 
 // classify is what a failed put means to the engine. touched tells that an object of
