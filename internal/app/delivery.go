@@ -51,7 +51,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 		return err
 	}
 	kinds := map[string]dest.Spec{}
-	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store, s3.TablesFunc(s.columns)), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
+	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store, s3.TablesFunc(s.columns), s.budget), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{

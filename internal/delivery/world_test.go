@@ -90,7 +90,7 @@ func (w *world) open() (err error) {
 	if w.files, err = files.Open(w.fs, "data/delivery", keys{}.Secret("files")); err != nil {
 		return err
 	}
-	w.kinds["ExtendedS3"] = s3.Spec(putter{w}, nil)
+	w.kinds["ExtendedS3"] = s3.Spec(putter{w}, nil, nil)
 	w.group = lifecycle.NewGroup(ctx)
 	w.s, err = delivery.Open(ctx, delivery.Options{
 		Log: w.log, Catalog: w.catalog, Streams: w.streams, Partition: log.PartitionID{Index: 6}, Clock: w.clock, Keys: keys{},

@@ -32,6 +32,7 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/lifecycle"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
 	"thalweg/internal/objstore"
@@ -118,7 +119,7 @@ func (s *server) open() {
 	dir, err := files.Open(s.fs, "data/delivery", s.keys.Secret("files"))
 	s.must(err)
 	s.group = lifecycle.NewGroup(ctx)
-	spec := s3.Spec(s.objects, s3.TablesFunc(table))
+	spec := s3.Spec(s.objects, s3.TablesFunc(table), limits.NewBudget(8<<20))
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: cat, Streams: s.streams, Partition: log.PartitionID{Index: 6}, Clock: s.clock, Keys: s.keys,
 		Destinations: map[string]dest.Spec{spec.Kind: spec}, Files: dir, Group: s.group,

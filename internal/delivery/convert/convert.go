@@ -9,7 +9,7 @@
 //	DataFormatConversion.MalformedData  not an object, or a value that its column cannot
 //	                                    hold; a number that would be cut is one
 //
-// Columns are Hive's types, nested to 16 levels and 1,000 leaves; all are optional, and in
+// Columns are Hive's types, nested to 16 levels and 400 leaves; all are optional, and in
 // the order of the table. Timestamps are INT96, as Hive writes them.
 //
 // Sources: the API's OpenXJsonSerDe, HiveJsonSerDe and ParquetSerDe for options and the
@@ -18,7 +18,7 @@
 // record is refused.
 //
 // A file is a function of its records: no time and no version of a library stands in it.
-// A Writer holds a batch of records and about 32 MiB of a row group, whatever the table.
+// A Writer takes about [Converter.Memory], however many records it is given.
 // A Converter is safe for concurrent use, a Writer is not.
 package convert
 
@@ -32,12 +32,19 @@ import (
 )
 
 const (
-	// batchRows and batchBytes are how much is gathered before it goes to the columns.
-	batchRows  = 256
-	batchBytes = 256 << 10
+	// batchValues and batchBytes are how much is gathered before it goes to the columns.
+	batchValues = 16 << 10
+	batchBytes  = 256 << 10
 	// rowGroup is what a row group may cost in memory, about, beside AWS's block size.
-	rowGroup = 32 << 20
+	rowGroup = 16 << 20
+	// pages is what the pages that are being filled may take, of all columns.
+	pages = 4 << 20
+	// dictionary is how large one column's may become; what follows is written plain.
+	dictionary = 64 << 10
 )
+
+// narrow is how many columns may be without more memory.
+const narrow = 100
 
 // Failure is a record that is not converted.
 type Failure struct{ Code, Message string }
@@ -48,23 +55,33 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 type Converter struct {
 	o       *Options
 	columns []Column
+	leaves  int
 	config  *parquet.WriterConfig
 }
 
 // New makes a converter; its errors are of kind Invalid.
 func New(o Options, columns []Column) (*Converter, error) {
-	_, _, schema, err := compile(columns, &o)
+	_, leaves, schema, err := compile(columns, &o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Converter{o: &o, columns: columns}
+	c := &Converter{o: &o, columns: columns, leaves: len(leaves)}
 	version := 1
 	if o.V2 {
 		version = 2
 	}
 	c.config, err = parquet.NewWriterConfig(schema, parquet.CreatedBy("thalweg", "1", "0"), parquet.DataPageVersion(version),
-		parquet.PageBufferSize(o.pageSize()), parquet.Compression(o.codec()), parquet.DataPageStatistics(false))
+		parquet.PageBufferSize(o.pageSize(len(leaves))), parquet.DictionaryMaxBytes(dictionary), parquet.Compression(o.codec()), parquet.DataPageStatistics(false))
 	return c, err
+}
+
+// Memory is about what a Writer takes (measured: 18 MiB, 45 with dictionaries, 39 with 400
+// columns of nulls in a million records).
+func (c *Converter) Memory() int64 {
+	if c.o.Dictionary || c.leaves > narrow {
+		return 48 << 20
+	}
+	return 24 << 20
 }
 
 func (o *Options) codec() compress.Codec {
@@ -120,8 +137,8 @@ func (w *Writer) Write(record []byte) error {
 	}
 	w.rows++
 	w.bytes += len(record)
-	w.cost += len(record) + 2*len(w.columns)
-	if w.rows == batchRows || w.bytes >= batchBytes {
+	w.cost += len(record) + len(w.columns)/4 // pages of nulls are packed small
+	if w.rows*len(w.columns) >= batchValues || w.bytes >= batchBytes {
 		return w.flush()
 	}
 	return nil

@@ -36,12 +36,13 @@ func (o *Options) key(column string) string {
 	return column
 }
 
-// pageSize keeps pages so small that a batch of them fits the bound on row groups.
-func (o *Options) pageSize() int {
+// pageSize is AWS's default or less, so small that one of each column fits the bound.
+func (o *Options) pageSize(columns int) int {
+	size := min(1<<20, max(pages/columns, 16<<10))
 	if o.PageBytes == 0 {
-		return 1 << 20
+		return size
 	}
-	return min(o.PageBytes, 1<<20)
+	return min(o.PageBytes, size)
 }
 
 func (o *Options) rowGroup() int {

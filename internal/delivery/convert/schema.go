@@ -69,7 +69,7 @@ func compile(columns []Column, o *Options) (*node, []*node, *parquet.Schema, err
 		fields = append(fields, field{p, name})
 	}
 	if root.to = len(c.leaves); root.to == 0 || root.to > maxLeaves {
-		return nil, nil, nil, errs.New(errs.Invalid, "a table needs 1 to 1000 columns, members of structs counted")
+		return nil, nil, nil, errs.New(errs.Invalid, "a table needs 1 to 400 columns, members of structs counted")
 	}
 	root.values = make([][]byte, len(root.parts))
 	return root, c.leaves, parquet.NewSchema("hive_schema", ordered{fields: fields}), nil

@@ -50,7 +50,7 @@ type hiveType struct {
 
 const (
 	maxTypeDepth = 16
-	maxLeaves    = 1000
+	maxLeaves    = 400
 )
 
 // parseType reads a type: TYPE, decimal(P,S), varchar(N), array<T>, map<K,V>,

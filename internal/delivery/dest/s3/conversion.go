@@ -1,12 +1,14 @@
 package s3
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 
 	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/errs"
+	"thalweg/internal/limits"
 )
 
 // Tables are where conversions find what columns a table has.
@@ -19,8 +21,19 @@ type Tables interface {
 // conversion makes Parquet of records.
 type conversion struct {
 	tables  Tables
+	memory  *limits.Budget
 	options convert.Options
 	from    convert.Source
+}
+
+// acquire takes what a converter takes of the memory, a quarter of all at most, so that
+// deliveries that wait for it are not in each other's way.
+func (c *conversion) acquire(ctx context.Context, converter *convert.Converter) (release func(), err error) {
+	n := converter.Memory()
+	if most := c.memory.Max() / 4; most > 0 {
+		n = min(n, most)
+	}
+	return func() { c.memory.Release(n) }, c.memory.Acquire(ctx, n)
 }
 
 // open makes the converter for the table as it is now, and says what the error output

@@ -28,6 +28,11 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 		if w.converter, w.table, err = d.conversion.open(b.Stream); err != nil {
 			return w.unconverted(err)
 		}
+		release, err := d.conversion.acquire(ctx, w.converter)
+		if err != nil {
+			return dest.Result{}, err
+		}
+		defer release()
 	}
 	index := -1
 	err := b.Records(ctx, func(r *dest.Record) error {

@@ -11,6 +11,7 @@ import (
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/prefix"
 	"thalweg/internal/errs"
+	"thalweg/internal/limits"
 	"thalweg/internal/objstore"
 )
 
@@ -74,8 +75,8 @@ func (c *config) names() (*prefix.Names, error) {
 }
 
 // Spec is the kind of destination that puts objects into store. Conversions take their
-// columns from tables.
-func Spec(store Store, tables Tables) dest.Spec {
+// columns from tables, and draw what they take on memory, which may be nil.
+func Spec(store Store, tables Tables, memory *limits.Budget) dest.Spec {
 	return dest.Spec{
 		Kind: Kind, ErrorType: "s3-failed", Defaults: defaults, DefaultsFor: defaultsFor,
 		Host: func(c dest.Config) string {
@@ -84,7 +85,9 @@ func Spec(store Store, tables Tables) dest.Spec {
 			return "s3:" + at.bucket()
 		},
 		Check: check,
-		Open:  func(c dest.Config, e dest.Env) (dest.Destination, error) { return open(store, tables, c, e) },
+		Open: func(c dest.Config, e dest.Env) (dest.Destination, error) {
+			return open(store, &conversion{tables: tables, memory: memory}, c, e)
+		},
 	}
 }
 
@@ -129,7 +132,7 @@ type bucketDest struct {
 	conversion *conversion
 }
 
-func open(store Store, tables Tables, doc dest.Config, e dest.Env) (*bucketDest, error) {
+func open(store Store, conv *conversion, doc dest.Config, e dest.Env) (*bucketDest, error) {
 	c, err := read(doc)
 	if err != nil {
 		return nil, err
@@ -139,9 +142,9 @@ func open(store Store, tables Tables, doc dest.Config, e dest.Env) (*bucketDest,
 		return nil, err
 	}
 	d := &bucketDest{store: store, env: e, c: c, names: names}
-	options, from, converts, err := convert.Read(doc)
-	if converts {
-		d.conversion = &conversion{tables, options, from}
+	var converts bool
+	if conv.options, conv.from, converts, err = convert.Read(doc); converts {
+		d.conversion = conv
 	}
 	return d, err
 }
