@@ -73,6 +73,7 @@ const (
 	GroupSubscribed          Code = 86
 	InvalidRecord            Code = 87
 	UnstableOffsetCommit     Code = 88
+	QuotaExceeded            Code = 89
 	ProducerFenced           Code = 90
 	ResourceNotFound         Code = 91
 	DuplicateResource        Code = 92

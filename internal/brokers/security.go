@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"thalweg/internal/clock"
 	"thalweg/internal/errs"
@@ -19,8 +20,8 @@ import (
 	"thalweg/internal/streams"
 )
 
-// Security is what a cluster knows about its clients by itself: SCRAM users and
-// ACLs. It is the state of an event log of its own, and is safe for concurrent
+// Security is what a cluster knows about its clients by itself: SCRAM users, ACLs and
+// quotas. It is the state of an event log of its own, and is safe for concurrent
 // use. docs/formats/kafka-security.md has its events.
 type Security struct {
 	seal  cipher.AEAD
@@ -32,6 +33,9 @@ type Security struct {
 	acls  map[ACL]struct{}       // guarded by mu
 	at    map[ResourceName][]ACL // guarded by mu: literal ones
 	under map[ResourceKind][]ACL // guarded by mu: prefixed ones
+
+	quotas  map[QuotaEntity]map[string]float64 // guarded by mu; inner maps never change
+	limited atomic.Bool                        // there are quotas
 }
 
 // Bounds on what is kept in memory.
@@ -62,15 +66,20 @@ func OpenSecurity(ctx context.Context, o SecurityOptions) (*Security, error) {
 func (s *Security) reset() {
 	s.users, s.acls = map[scramID]*ScramUser{}, map[ACL]struct{}{}
 	s.at, s.under = map[ResourceName][]ACL{}, map[ResourceKind][]ACL{}
+	s.quotas = map[QuotaEntity]map[string]float64{}
+	s.limited.Store(false)
 }
 
 // securityEvent is one change: an ACL that is given or taken, or a user's secret
-// as it is from then on; Sealed nil forgets it.
+// as it is from then on, Sealed nil forgets it; or an entity's quotas.
 type securityEvent struct {
 	Give   *ACL     `json:"give,omitempty"`
 	Take   *ACL     `json:"take,omitempty"`
 	User   *scramID `json:"user,omitempty"`
 	Sealed []byte   `json:"sealed,omitempty"` // nonce and ciphertext
+
+	Quota *QuotaEntity       `json:"quota,omitempty"`
+	Rates map[string]float64 `json:"rates,omitempty"`
 }
 
 // securityState is a Security as meta sees it.
@@ -101,6 +110,8 @@ func (m *securityState) Apply(event []byte) error {
 		s.give(*e.Give)
 	case e.Take != nil:
 		s.take(*e.Take)
+	case e.Quota != nil:
+		s.setQuotas(*e.Quota, e.Rates)
 	case e.User != nil && e.Sealed == nil:
 		delete(s.users, *e.User)
 	case e.User != nil:
@@ -122,6 +133,9 @@ func (m *securityState) Snapshot(emit func([]byte)) {
 	defer s.mu.RUnlock()
 	for _, a := range slices.SortedFunc(maps.Keys(s.acls), compareACLs) {
 		emit(encodeSecurity(securityEvent{Give: &a}))
+	}
+	for _, q := range slices.SortedFunc(maps.Keys(s.quotas), compareEntities) {
+		emit(encodeSecurity(securityEvent{Quota: &q, Rates: s.quotas[q]}))
 	}
 	for id, u := range s.users {
 		emit(encodeSecurity(securityEvent{User: &id, Sealed: u.sealed}))

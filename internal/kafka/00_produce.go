@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -39,7 +40,8 @@ const maxAppendBytes = 16 << 20
 type producing struct {
 	header  kwire.Header
 	in      kwire.ProduceRequest
-	parts   []part // one per partition, in order
+	parts   []part        // one per partition, in order
+	pause   time.Duration // for the client, by its quota
 	left    atomic.Int32
 	ready   chan struct{}
 	cluster *brokers.Cluster
@@ -61,6 +63,8 @@ func (c *conn) produce(h kwire.Header, rest []byte, f *frame) error {
 		f.release()
 		return err
 	}
+	p.pause = c.door.quotas.spend(c, brokers.ProducerByteRate, h.ClientID, int64(len(*f.buf)))
+	c.mute(p.pause)
 	leave := p.check(c)
 	f.uncharge() // the log charges what it takes
 	c.appends.Add(1)
@@ -222,6 +226,7 @@ func (p *producing) append(l log.Log, answered func()) {
 func (p *producing) response() ([][]byte, error) {
 	resp := kmsg.NewPtrProduceResponse()
 	resp.SetVersion(p.header.Version)
+	resp.ThrottleMillis = millis(p.pause)
 	failed := false
 	next := 0
 	for i := range p.in.Topics {

@@ -85,7 +85,10 @@ func (d *Door) fetch(r *request, in *kmsg.FetchRequest) (*reply, error) {
 	if !ready && in.MaxWaitMillis > 0 {
 		d.await(r, f)
 	}
-	d.read(f)
+	sent := d.read(f)
+	pause := d.quotas.spend(r.conn, brokers.ConsumerByteRate, r.header.ClientID, sent)
+	r.conn.mute(pause)
+	f.throttle = max(f.throttle, pause)
 	id := int32(0)
 	switch {
 	case session != nil:
@@ -235,8 +238,8 @@ func (d *Door) anyReadable(f *fetching) bool {
 	return false
 }
 
-// read fills in what there is, up to the limits.
-func (d *Door) read(f *fetching) {
+// read fills in what there is, up to the limits, and returns its bytes.
+func (d *Door) read(f *fetching) (sent int64) {
 	left := maxFetchBytes
 	if f.in.MaxBytes > 0 {
 		left = min(left, int(f.in.MaxBytes))
@@ -267,9 +270,11 @@ func (d *Door) read(f *fetching) {
 		p.got = got
 		for k := range got.List {
 			left -= len(got.List[k].Bytes)
+			sent += int64(len(got.List[k].Bytes))
 			found = true
 		}
 	}
+	return sent
 }
 
 // tip fills in where the partition ends, without records.
@@ -290,7 +295,7 @@ func (f *fetching) response(h kwire.Header, session int32) [][]byte {
 			topics++
 		}
 	}
-	w := kwire.BeginFetch(h.Version, h.Correlation, int32(f.throttle.Milliseconds()), 0, session, topics)
+	w := kwire.BeginFetch(h.Version, h.Correlation, millis(f.throttle), 0, session, topics)
 	for i := 0; i < len(f.parts); {
 		first := &f.parts[i]
 		n := 1

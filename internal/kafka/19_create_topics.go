@@ -38,7 +38,7 @@ func (d *Door) createTopics(r *request, in *kmsg.CreateTopicsRequest) (*kmsg.Cre
 			err = refuse(brokers.InvalidRequest, "Duplicate topic name.")
 			seen[t.Topic] = 0
 		} else {
-			made, err = d.createTopic(r, t, in.ValidateOnly)
+			made, err = d.createTopic(r, t, in.ValidateOnly, in.Version >= 6)
 		}
 		out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		if made != nil {
@@ -54,7 +54,7 @@ func (d *Door) createTopics(r *request, in *kmsg.CreateTopicsRequest) (*kmsg.Cre
 	return resp, nil
 }
 
-func (d *Door) createTopic(r *request, t *kmsg.CreateTopicsRequestTopic, checkOnly bool) (*brokers.Topic, *brokers.Error) {
+func (d *Door) createTopic(r *request, t *kmsg.CreateTopicsRequestTopic, checkOnly, strict bool) (*brokers.Topic, *brokers.Error) {
 	n := brokers.NewTopic{Name: t.Topic, Partitions: t.NumPartitions, Replication: t.ReplicationFactor, Configs: map[string]string{}}
 	for _, c := range t.Configs {
 		if c.Value == nil {
@@ -73,6 +73,9 @@ func (d *Door) createTopic(r *request, t *kmsg.CreateTopicsRequestTopic, checkOn
 	}
 	if checkOnly {
 		return nil, d.cluster.CheckTopic(&n)
+	}
+	if err := r.mutate(max(n.Partitions, int32(len(n.Assignment)), 1), strict); err != nil {
+		return nil, err
 	}
 	return d.cluster.CreateTopic(r.ctx(), n)
 }

@@ -41,7 +41,9 @@ func (d *Door) deleteTopics(r *request, in *kmsg.DeleteTopicsRequest) (*kmsg.Del
 		case err == nil:
 			n := t.Name()
 			out.Topic, out.TopicID = &n, t.ID()
-			err = d.cluster.DeleteTopic(r.ctx(), t)
+			if err = r.mutate(t.Partitions(), in.Version >= 5); err == nil {
+				err = d.cluster.DeleteTopic(r.ctx(), t)
+			}
 		}
 		out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		resp.Topics = append(resp.Topics, out)

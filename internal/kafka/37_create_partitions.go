@@ -38,6 +38,12 @@ func (d *Door) createPartitions(r *request, in *kmsg.CreatePartitionsRequest) (*
 			for _, a := range t.Assignment {
 				replicas = append(replicas, a.Replicas)
 			}
+			if !in.ValidateOnly {
+				err = r.mutate(t.Count-topic.Partitions(), in.Version >= 3)
+			}
+			if err != nil {
+				break
+			}
 			err = d.cluster.GrowTopic(r.ctx(), topic, brokers.Growth{Partitions: t.Count, Assignment: replicas, CheckOnly: in.ValidateOnly})
 		}
 		out := kmsg.NewCreatePartitionsResponseTopic()

@@ -361,6 +361,10 @@ func adminTries() map[int16][]try {
 		43: one(func() kmsg.Request { return &kmsg.ElectLeadersRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
 		45: one(func() kmsg.Request { return &kmsg.AlterPartitionAssignmentsRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
 		46: one(func() kmsg.Request { return &kmsg.ListPartitionReassignmentsRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribe)),
+		48: one(func() kmsg.Request { return &kmsg.DescribeClientQuotasRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribeConfigs)),
+		49: one(func() kmsg.Request {
+			return &kmsg.AlterClientQuotasRequest{Entries: []kmsg.AlterClientQuotasRequestEntry{{}}}
+		}, brokers.ClusterDenied, cluster(brokers.OpAlterConfigs)),
 		55: one(func() kmsg.Request { return &kmsg.DescribeQuorumRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribe)),
 		57: one(func() kmsg.Request { return &kmsg.UpdateFeaturesRequest{} }, brokers.ClusterDenied, cluster(brokers.OpAlter)),
 		74: one(func() kmsg.Request { return &kmsg.ListConfigResourcesRequest{} }, brokers.ClusterDenied, cluster(brokers.OpDescribeConfigs)),

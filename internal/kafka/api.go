@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -28,6 +29,8 @@ type request struct {
 	conn   *conn
 	header kwire.Header
 	end    error // for the connection, once the request is answered
+	// pause is for how long the client is to leave the connection alone.
+	pause time.Duration
 }
 
 func (r *request) ctx() context.Context { return r.conn.ctx }
@@ -78,6 +81,8 @@ func apis() []api {
 		{key: 45, min: 0, max: 1, serve: on((*Door).alterAssignments)},
 		{key: 46, min: 0, max: 0, serve: on((*Door).listReassignments)},
 		{key: 47, min: 0, max: 0, serve: on((*Door).offsetDelete)},
+		{key: 48, min: 0, max: 1, serve: on((*Door).describeQuotas)},
+		{key: 49, min: 0, max: 1, serve: on((*Door).alterQuotas)},
 		{key: 50, min: 0, max: 0, serve: on((*Door).describeUsers)},
 		{key: 51, min: 0, max: 0, serve: on((*Door).alterUsers)},
 		{key: 55, min: 0, max: 2, serve: on((*Door).describeQuorum)},

@@ -45,6 +45,7 @@ type conn struct {
 	login     login
 	begun     time.Time
 	counted   sync.Once // ends when the connection is no longer early
+	muted     time.Time // until when no request is read
 	r         *bufio.Reader
 	ctx       context.Context // ends when the connection does
 	cancel    context.CancelFunc
@@ -97,7 +98,12 @@ func (c *conn) abort() {
 // serve reads and serves requests until the connection ends.
 func (c *conn) serve(context.Context) error {
 	limit := c.door.opts.FirstTimeout
-	err := c.handshake(limit)
+	err := errRefused
+	if pause := c.door.quotas.connected(c); pause > 0 {
+		c.pause(pause)
+	} else {
+		err = c.handshake(limit)
+	}
 	for {
 		if err == nil {
 			err = c.next(limit)
@@ -117,6 +123,10 @@ func (c *conn) serve(context.Context) error {
 
 // next serves one request, whose first byte may take as long as limit.
 func (c *conn) next(limit time.Duration) error {
+	if !c.muted.IsZero() {
+		c.pause(c.muted.Sub(c.door.opts.Clock.Now()))
+		c.muted = time.Time{}
+	}
 	if err := c.nc.SetReadDeadline(c.deadline(limit)); err != nil {
 		return err
 	}
@@ -247,6 +257,10 @@ func (c *conn) dispatch(a *api, f *frame) error {
 	resp, err := c.door.guarded(a, r, req)
 	if err != nil {
 		return err
+	}
+	if out, ok := resp.(kmsg.SetThrottleResponse); ok && r.pause > 0 {
+		out.SetThrottle(millis(r.pause))
+		c.mute(r.pause)
 	}
 	return errors.Join(c.answer(h, resp), r.end)
 }

@@ -161,6 +161,7 @@ type Door struct {
 	buffers buffers
 
 	sessions *fetchSessions
+	quotas   *quotas
 
 	bound   []Bound
 	sockets []net.Listener
@@ -183,6 +184,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
 		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock),
 	}
+	d.quotas = newQuotas(d)
 	maps.Copy(d.guards, groupGuards())
 	maps.Copy(d.guards, clusterGuards())
 	for i, l := range listeners {

@@ -45,6 +45,16 @@ func clusterGuards() map[int16]guard {
 		46: onCluster(brokers.OpDescribe, func(_ *kmsg.ListPartitionReassignmentsRequest, err *brokers.Error) kmsg.Response {
 			return &kmsg.ListPartitionReassignmentsResponse{ErrorCode: code(err), ErrorMessage: message(err)}
 		}),
+		48: onCluster(brokers.OpDescribeConfigs, func(_ *kmsg.DescribeClientQuotasRequest, err *brokers.Error) kmsg.Response {
+			return &kmsg.DescribeClientQuotasResponse{ErrorCode: code(err), ErrorMessage: message(err)}
+		}),
+		49: onCluster(brokers.OpAlterConfigs, func(in *kmsg.AlterClientQuotasRequest, err *brokers.Error) kmsg.Response {
+			resp := kmsg.NewPtrAlterClientQuotasResponse()
+			for i := range in.Entries {
+				resp.Entries = append(resp.Entries, quotaAnswer(&in.Entries[i], err))
+			}
+			return resp
+		}),
 		55: onCluster(brokers.OpDescribe, func(_ *kmsg.DescribeQuorumRequest, err *brokers.Error) kmsg.Response {
 			return &kmsg.DescribeQuorumResponse{ErrorCode: code(err), ErrorMessage: message(err)}
 		}),

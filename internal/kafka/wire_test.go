@@ -136,7 +136,8 @@ What differs from Apache Kafka, in short:
   cluster's account may everything that its policy does not deny (PutClusterPolicy of the MSK
   API), those of other accounts what it allows, all others what ACLs allow.
 - Groups are of the classic protocol. The consumer protocol of KIP-848, share groups, streams
-  groups, quotas and delegation tokens are not built.
+  groups and delegation tokens are not built.
+- Quotas are enforced, but for request_percentage, which is refused.
 - Compaction is due by the bytes and the age of what no pass went over yet: there is no active segment
   that it spares, and min.compaction.lag.ms is what keeps it off. Its times go by a record's arrival. A
   compacted topic is no Kinesis stream. Entries whose description says "kept" have no effect.
