@@ -1,8 +1,6 @@
 package kafka
 
 import (
-	"math"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -29,11 +27,11 @@ func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataRes
 	}
 	id := d.cluster.ID()
 	resp.ClusterID, resp.ControllerID = &id, d.cluster.Controller()
-	resp.AuthorizedOperations = math.MinInt32
+	resp.AuthorizedOperations = r.conn.operations(in.IncludeClusterAuthorizedOperations, brokers.ClusterKind, brokers.ClusterResource)
 	all := in.Topics == nil || in.Version == 0 && len(in.Topics) == 0
 	if all {
 		for _, t := range d.cluster.Topics() {
-			resp.Topics = append(resp.Topics, d.topicMetadata(t))
+			resp.Topics = append(resp.Topics, d.topicMetadata(r, in, t))
 		}
 		return resp, nil
 	}
@@ -48,12 +46,12 @@ func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataRes
 		}
 		t, err := d.namedTopic(r, &in.Topics[i], create)
 		if err == nil {
-			resp.Topics = append(resp.Topics, d.topicMetadata(t))
+			resp.Topics = append(resp.Topics, d.topicMetadata(r, in, t))
 			continue
 		}
 		out := kmsg.NewMetadataResponseTopic()
 		out.ErrorCode, out.Topic, out.TopicID = code(err), in.Topics[i].Topic, in.Topics[i].TopicID
-		out.AuthorizedOperations = math.MinInt32
+		out.AuthorizedOperations = noOperations
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp, nil
@@ -96,11 +94,11 @@ func (d *Door) namedTopic(r *request, in *kmsg.MetadataRequestTopic, create bool
 	return t, err
 }
 
-func (d *Door) topicMetadata(t *brokers.Topic) kmsg.MetadataResponseTopic {
+func (d *Door) topicMetadata(r *request, in *kmsg.MetadataRequest, t *brokers.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	name := t.Name()
 	out.Topic, out.TopicID, out.IsInternal = &name, t.ID(), t.Internal()
-	out.AuthorizedOperations = math.MinInt32
+	out.AuthorizedOperations = r.conn.operations(in.IncludeTopicAuthorizedOperations, brokers.TopicKind, name)
 	for i := range t.Partitions() {
 		p := kmsg.NewMetadataResponseTopicPartition()
 		p.Partition = i

@@ -1,8 +1,6 @@
 package kafka
 
 import (
-	"math"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -22,7 +20,7 @@ func (d *Door) describeGroups(r *request, in *kmsg.DescribeGroupsRequest) (*kmsg
 	resp := kmsg.NewPtrDescribeGroupsResponse()
 	for _, id := range in.Groups {
 		out := kmsg.NewDescribeGroupsResponseGroup()
-		out.Group, out.AuthorizedOperations = id, math.MinInt32
+		out.Group, out.AuthorizedOperations = id, r.conn.operations(in.IncludeAuthorizedOperations, brokers.GroupKind, id)
 		info, ok, err := d.cluster.Groups().Describe(r.ctx(), id)
 		if err == nil && (!ok || info.Consumer) {
 			text := "Group " + id + " not found."

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,11 +19,12 @@ import (
 // Status: done
 func (d *Door) describeCluster(r *request, in *kmsg.DescribeClusterRequest) (*kmsg.DescribeClusterResponse, error) {
 	resp := kmsg.NewPtrDescribeClusterResponse()
-	resp.ClusterAuthorizedOperations = math.MinInt32
+	resp.ClusterAuthorizedOperations = noOperations
 	if err := checkEndpointType(in); err != nil {
 		resp.ErrorCode, resp.ErrorMessage, resp.ControllerID = code(err), message(err), -1
 		return resp, nil
 	}
+	resp.ClusterAuthorizedOperations = r.conn.operations(in.IncludeClusterAuthorizedOperations, brokers.ClusterKind, brokers.ClusterResource)
 	resp.ClusterID, resp.ControllerID = d.cluster.ID(), d.cluster.Controller()
 	for _, b := range r.conn.brokers() {
 		out := kmsg.NewDescribeClusterResponseBroker()

@@ -1,8 +1,6 @@
 package kafka
 
 import (
-	"math"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
@@ -16,12 +14,12 @@ import (
 // Errors: GROUP_ID_NOT_FOUND, also for a group of the classic protocol;
 // INVALID_GROUP_ID, COORDINATOR_NOT_AVAILABLE.
 //
-// Status: partial: authorised operations are not told
+// Status: done
 func (d *Door) describeConsumers(r *request, in *kmsg.ConsumerGroupDescribeRequest) (*kmsg.ConsumerGroupDescribeResponse, error) {
 	resp := kmsg.NewPtrConsumerGroupDescribeResponse()
 	for _, id := range in.Groups {
 		out := kmsg.NewConsumerGroupDescribeResponseGroup()
-		out.Group, out.AuthorizedOperations = id, math.MinInt32
+		out.Group, out.AuthorizedOperations = id, r.conn.operations(in.IncludeAuthorizedOperations, brokers.GroupKind, id)
 		g, err := d.cluster.Groups().DescribeConsumers(r.ctx(), id)
 		out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		out.State, out.Epoch, out.AssignmentEpoch, out.AssignorName = string(g.State), g.Epoch, g.TargetEpoch, g.Assignor

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,7 +17,7 @@ import (
 // a cursor that is before the first topic asked for.
 //
 // Status: done
-func (d *Door) describeTopicPartitions(_ *request, in *kmsg.DescribeTopicPartitionsRequest) (*kmsg.DescribeTopicPartitionsResponse, error) {
+func (d *Door) describeTopicPartitions(r *request, in *kmsg.DescribeTopicPartitionsRequest) (*kmsg.DescribeTopicPartitionsResponse, error) {
 	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
 	var names []string
 	for i := range in.Topics {
@@ -41,7 +40,7 @@ func (d *Door) describeTopicPartitions(_ *request, in *kmsg.DescribeTopicPartiti
 	left := min(max(in.ResponsePartitionLimit, 1), maxDescribedPartitions)
 	for _, name := range names {
 		out := kmsg.NewDescribeTopicPartitionsResponseTopic()
-		out.Topic, out.AuthorizedOperations = &name, math.MinInt32
+		out.Topic, out.AuthorizedOperations = &name, noOperations
 		t := d.cluster.Topic(name)
 		if t == nil {
 			n := brokers.NewTopic{Name: name, Partitions: -1, Replication: -1}
@@ -54,6 +53,7 @@ func (d *Door) describeTopicPartitions(_ *request, in *kmsg.DescribeTopicPartiti
 			continue
 		}
 		out.TopicID, out.IsInternal = t.ID(), t.Internal()
+		out.AuthorizedOperations = r.conn.operations(true, brokers.TopicKind, name)
 		for i := first; i < t.Partitions(); i++ {
 			if left == 0 {
 				resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: i}
