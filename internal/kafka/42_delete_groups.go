@@ -15,7 +15,7 @@ func (d *Door) deleteGroups(r *request, in *kmsg.DeleteGroupsRequest) (*kmsg.Del
 	for _, id := range in.Groups {
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		err := d.cluster.Groups().Delete(r.ctx(), id)
-		out.Group, out.ErrorCode, out.ErrorMessage = id, code(err), message(err)
+		out.Group, out.ErrorCode = id, code(err) // without a text, as Apache Kafka has it
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp, nil

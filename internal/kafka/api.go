@@ -66,16 +66,16 @@ func apis() []api {
 		{key: 26, min: 0, max: 5, serve: on((*Door).endTxn)},                 // EndTxn
 		{key: 27, min: 1, max: 2, serve: on((*Door).writeTxnMarkers)},        // WriteTxnMarkers
 		{key: 28, min: 0, max: 6, serve: on((*Door).txnOffsetCommit)},        // TxnOffsetCommit
-		{key: 29, min: 0, max: 3, serve: on((*Door).describeACLs)},
-		{key: 30, min: 0, max: 3, serve: on((*Door).createACLs)},
-		{key: 31, min: 0, max: 3, serve: on((*Door).deleteACLs)},
+		{key: 29, min: 1, max: 3, serve: on((*Door).describeACLs)},
+		{key: 30, min: 1, max: 3, serve: on((*Door).createACLs)},
+		{key: 31, min: 1, max: 3, serve: on((*Door).deleteACLs)},
 		{key: 32, min: 1, max: 4, serve: on((*Door).describeConfigs)},
 		{key: 33, min: 0, max: 2, serve: on((*Door).alterConfigs)},
 		{key: 34, min: 1, max: 2, serve: on((*Door).alterReplicaLogDirs)},
 		{key: 35, min: 1, max: 5, serve: on((*Door).describeLogDirs)},
 		{key: 36, min: 0, max: 2, serve: on((*Door).saslAuthenticate)},
 		{key: 37, min: 0, max: 3, serve: on((*Door).createPartitions)},
-		{key: 42, min: 0, max: 2, serve: on((*Door).deleteGroups)},
+		{key: 42, min: 0, max: 3, serve: on((*Door).deleteGroups)},
 		{key: 43, min: 0, max: 2, serve: on((*Door).electLeaders)},
 		{key: 44, min: 0, max: 1, serve: on((*Door).incrementalAlterConfigs)},
 		{key: 45, min: 0, max: 1, serve: on((*Door).alterAssignments)},
