@@ -197,7 +197,7 @@ func (d *served) Endpoints() []clusters.Endpoint {
 			continue
 		}
 		for _, k := range d.kinds[b.Listener] {
-			out = append(out, clusters.Endpoint{Kind: k, Broker: b.Broker, Host: cmp.Or(b.Host, "127.0.0.1"), Port: int(b.Port), Bound: n})
+			out = append(out, clusters.Endpoint{Kind: k, Broker: b.Broker, Host: b.Host, Port: int(b.Port), Bound: n})
 		}
 	}
 	return out

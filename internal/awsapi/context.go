@@ -20,6 +20,8 @@ type Caller struct {
 	RequestID string
 	// SourceIP is the address of the connection's other end.
 	SourceIP string
+	// LocalIP is the address of this end, "" where that is not known.
+	LocalIP string
 	// Secure is whether the connection is encrypted.
 	Secure bool
 	// Service is the service's name.

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -100,6 +101,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.ids = ids.NewRequest()
 	x.call.caller.RequestID = x.ids[:ids.RequestIDLen]
 	x.call.caller.SourceIP, x.call.caller.Secure = hostOf(r.RemoteAddr), r.TLS != nil
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		x.call.caller.LocalIP = hostOf(local.String())
+	}
 	x.call.x = x
 	defer x.finish()
 	defer func() {
@@ -236,7 +240,8 @@ func (x *exchange) authenticate(svc *Service, op *Op) error {
 	if err != nil {
 		return err
 	}
-	who.RequestID, who.SourceIP, who.Secure, who.Service = x.call.caller.RequestID, x.call.caller.SourceIP, x.call.caller.Secure, svc.Name
+	known := &x.call.caller
+	who.RequestID, who.SourceIP, who.LocalIP, who.Secure, who.Service = known.RequestID, known.SourceIP, known.LocalIP, known.Secure, svc.Name
 	who.Invocation = x.r.Header.Get("Amz-Sdk-Invocation-Id")
 	x.call.caller, x.call.auth, x.call.action = who, x.srv.cfg.Auth, op.Action
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -280,13 +281,14 @@ func TestCaller(t *testing.T) {
 	auth := new(asks)
 	r := echoRequest(awsapi.AWSJSON, `{"Text":"name"}`)
 	r.RemoteAddr = "[::1]:1234"
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv6loopback, Port: 80})))
 	var who awsapi.Caller
 	w := serve(t, func(ctx context.Context, in *shape) (*shape, error) {
 		who = awsapi.CallerFrom(ctx)
 		return in, nil
 	}, r, func(c *awsapi.Config) { c.Auth = auth })
 	want := awsapi.Caller{
-		Account: "123456789012", Region: "eu-west-1", AccessKeyID: "AKID", SourceIP: "::1", Service: "test",
+		Account: "123456789012", Region: "eu-west-1", AccessKeyID: "AKID", SourceIP: "::1", LocalIP: "::1", Service: "test",
 		RequestID: w.Header().Get("X-Amzn-Requestid"),
 	}
 	if who != want {

@@ -47,8 +47,9 @@ const (
 type Endpoint struct {
 	Kind   Kind
 	Broker int32
-	Host   string
-	Port   int
+	// Host is "" where clients are told the address that they came to.
+	Host string
+	Port int
 	// Bound is the port that is listened on.
 	Bound int
 }
@@ -219,7 +220,7 @@ func (s *Service) Endpoints(r *catalog.Resource) []Endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.live[r.Key]; l != nil && l.served != nil && r.State != catalog.Deleting {
-		return l.served.Endpoints()
+		return slices.Clone(l.served.Endpoints())
 	}
 	return nil
 }

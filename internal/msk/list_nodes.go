@@ -22,7 +22,7 @@ import (
 //
 // Status: done
 // Deviation: there are no controllers and no ZooKeeper among the nodes, and brokers have no network interfaces
-func (d *Door) ListNodes(_ context.Context, in *model.ListNodesInput) (*model.ListNodesOutput, error) {
+func (d *Door) ListNodes(ctx context.Context, in *model.ListNodesInput) (*model.ListNodesOutput, error) {
 	r, err := d.cluster(in.ClusterArn)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (d *Door) ListNodes(_ context.Context, in *model.ListNodesInput) (*model.Li
 	if err != nil {
 		return nil, err
 	}
-	p, at := provisioned(r), d.clusters.Endpoints(r)
+	p, at := provisioned(r), d.endpoints(ctx, r)
 	out := &model.ListNodesOutput{NextToken: token, NodeInfoList: []model.NodeInfo{}}
 	for _, id := range page {
 		out.NodeInfoList = append(out.NodeInfoList, node(r, p, id, at))

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -53,15 +54,15 @@ func (openAuth) Authenticate(r *http.Request, _ string, _ []byte) (awsapi.Caller
 
 func (openAuth) Authorize(awsapi.Caller, string, string) *awsapi.Error { return nil }
 
-// paperHost listens on paper: port 9092 for the default cluster, and the ports that
-// others were given.
+// paperHost listens on paper: port 9092 of every interface for the default cluster,
+// and the ports that others were given.
 type paperHost struct{}
 
 func (paperHost) Check([]clusters.Kind) error { return nil }
 
 func (paperHost) Serve(v clusters.Serving) (clusters.Served, error) {
 	if v.Listeners == nil {
-		return paper{{Kind: clusters.Plaintext, Broker: 1, Host: "127.0.0.1", Port: 9092, Bound: 9092}}, nil
+		return paper{{Kind: clusters.Plaintext, Broker: 1, Port: 9092, Bound: 9092}}, nil
 	}
 	var p paper
 	for _, l := range v.Listeners {
@@ -135,6 +136,7 @@ func newServer(t testing.TB) *server {
 // call sends one request and returns status, error name and body.
 func (s *server) call(method, path, body string, header http.Header) (int, string, []byte) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 4566})))
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20260102/us-east-1/kafka/aws4_request, SignedHeaders=host, Signature=x")
 	for k, v := range header {
 		r.Header[k] = v
@@ -200,6 +202,10 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		}
 		var v any = m
 		for member := range strings.SplitSeq(save[1], ".") {
+			if list, ok := v.([]any); ok {
+				v = list[0]
+				continue
+			}
 			v = v.(map[string]any)[member]
 		}
 		s.vars[save[0]] = fmt.Sprint(v)
