@@ -114,6 +114,8 @@ const (
 	MaxClusters = 50
 	// clusterBytes is about what a cluster takes in memory while nobody uses it.
 	clusterBytes = 128 << 10
+	// maxShape is how many bytes of a cluster's shape are kept, or of an operation's.
+	maxShape = 32 << 10
 	// maxOperations is how many operations are remembered of a cluster.
 	maxOperations = 20
 )

@@ -434,3 +434,19 @@ func TestClear(t *testing.T) {
 	}
 	w.create("a", 1, Plaintext)
 }
+
+func TestShapesAreBounded(t *testing.T) {
+	w := newWorld(t, PortRange{})
+	large := make([]byte, maxShape+1)
+	if _, err := w.svc.Create(ctx, NewCluster{Scope: here, Name: "a", Brokers: 1, Kinds: []Kind{Plaintext}, Shape: large}); errs.KindOf(err) != errs.Invalid {
+		t.Error(err)
+	}
+	w.create("a", 1, Plaintext)
+	w.settle()
+	if _, err := w.svc.Update(ctx, w.get("a"), Change{State: catalog.Updating, Do: func(_ *catalog.Tx, _ *catalog.Resource, o *catalog.ClusterOperation) error {
+		o.Target = large
+		return nil
+	}}); errs.KindOf(err) != errs.Invalid {
+		t.Error(err)
+	}
+}

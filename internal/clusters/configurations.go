@@ -19,7 +19,7 @@ const (
 )
 
 // ErrNoConfiguration is a configuration that there is not.
-var ErrNoConfiguration error = errs.New(errs.NotFound, "Configuration ARN does not exist.")
+var ErrNoConfiguration error = errs.New(errs.Invalid, "Configuration ARN does not exist.")
 
 func configurationKey(scope catalog.Scope, name string) catalog.Key {
 	return catalog.Key{Kind: catalog.KindConfiguration, Scope: scope, Name: name}
@@ -63,7 +63,7 @@ func (s *Service) CreateConfiguration(ctx context.Context, n NewConfiguration) (
 }
 
 // Configuration returns the configuration of that name and identity. Errors:
-// NotFound.
+// ErrNoConfiguration.
 func (s *Service) Configuration(scope catalog.Scope, name, uuid string) (*catalog.Resource, error) {
 	r := s.o.Catalog.Get(configurationKey(scope, name))
 	if r == nil || r.Configuration.UUID != uuid {
@@ -79,7 +79,7 @@ func (s *Service) Configurations(scope catalog.Scope, after string, limit int) (
 }
 
 // Revise gives a configuration one more revision. Clusters go on with the one that
-// they have. Errors: NotFound, Invalid, LimitExceeded, those of the log.
+// they have. Errors: Invalid, LimitExceeded, those of the log.
 func (s *Service) Revise(ctx context.Context, of *catalog.Resource, description, properties string) (*catalog.Resource, error) {
 	if _, err := ParseProperties(properties); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (s *Service) Revise(ctx context.Context, of *catalog.Resource, description,
 }
 
 // DeleteConfiguration removes a configuration with all its revisions. Errors:
-// NotFound; InUse while a cluster has it; those of the log.
+// Invalid; InUse while a cluster has it; those of the log.
 func (s *Service) DeleteConfiguration(ctx context.Context, of *catalog.Resource) error {
 	return s.o.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 		r := tx.Get(of.Key)

@@ -42,6 +42,9 @@ func (s *Service) Create(ctx context.Context, n NewCluster) (*catalog.Resource, 
 	if err := checkTags(n.Tags); err != nil {
 		return nil, err
 	}
+	if err := checkShapes(n.Shape); err != nil {
+		return nil, err
+	}
 	key := Key(n.Scope, n.Name)
 	id := newUUID()
 	err := s.o.Catalog.Update(ctx, func(tx *catalog.Tx) error {
@@ -223,4 +226,14 @@ func (p PortRange) next(taken map[int]bool) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// checkShapes refuses what would be too much to keep.
+func checkShapes(shapes ...json.RawMessage) error {
+	for _, s := range shapes {
+		if len(s) > maxShape {
+			return errs.New(errs.Invalid, fmt.Sprintf("What the request says of the cluster is more than %d KiB.", maxShape>>10))
+		}
+	}
+	return nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // MaxProperties is the largest text of a configuration, bytes.
-const MaxProperties = 64 << 10
+const MaxProperties = 16 << 10
 
 // ParseProperties reads a text of the form of server.properties: lines of NAME=VALUE,
 // space around both, and comments that begin with # or !. Errors: Invalid for a

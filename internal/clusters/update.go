@@ -53,6 +53,9 @@ func (s *Service) Update(ctx context.Context, r *catalog.Resource, c Change) (id
 		if err := c.Do(tx, r, &o); err != nil {
 			return err
 		}
+		if err := checkShapes(r.Cluster.Shape, o.Source, o.Target); err != nil {
+			return err
+		}
 		r.State = c.State
 		r.Cluster.Revision++
 		if r.Cluster.Operations = append(r.Cluster.Operations, o); len(r.Cluster.Operations) > maxOperations {

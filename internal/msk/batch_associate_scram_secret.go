@@ -17,7 +17,7 @@ import (
 // {"username": "...", "password": "..."}. It is read once, here: associate it again
 // after it has changed.
 //
-// Errors: NotFound; BadRequest for a cluster without brokers. What is wrong with one
+// Errors: NotFound; BadRequest for a cluster without brokers, and more than 10 secrets. What is wrong with one
 // secret is in UnprocessedScramSecrets; the others are done.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-scram-secrets.html
 //
@@ -31,6 +31,9 @@ func (d *Door) BatchAssociateScramSecret(ctx context.Context, in *model.BatchAss
 	if r.Cluster.Serverless {
 		return nil, invalid("clusterArn", "This operation cannot be performed on serverless clusters.")
 	}
+	if err := checkSecrets(in.SecretArnList); err != nil {
+		return nil, err
+	}
 	out := &model.BatchAssociateScramSecretOutput{ClusterArn: opt.Of(r.ARN), UnprocessedScramSecrets: []model.UnprocessedScramSecret{}}
 	for _, secret := range in.SecretArnList {
 		if err := d.clusters.Associate(ctx, r, secret); err != nil {
@@ -42,6 +45,14 @@ func (d *Door) BatchAssociateScramSecret(ctx context.Context, in *model.BatchAss
 		}
 	}
 	return out, nil
+}
+
+// checkSecrets refuses more secrets than one request can be about.
+func checkSecrets(list []string) error {
+	if len(list) == 0 || len(list) > 10 {
+		return invalid("secretArnList", "A request is about 1 to 10 secrets.")
+	}
+	return nil
 }
 
 // unprocessed is a secret that nothing was done with, and why.

@@ -12,7 +12,7 @@ import (
 // Forgets the users that were made of secrets. Connections that they have stay until
 // they have to prove themselves again (--kafka-max-reauth).
 //
-// Errors: NotFound. What is wrong with one secret is in UnprocessedScramSecrets; the
+// Errors: NotFound; BadRequest for more than 10 secrets. What is wrong with one secret is in UnprocessedScramSecrets; the
 // others are done.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-scram-secrets.html
 //
@@ -20,6 +20,9 @@ import (
 func (d *Door) BatchDisassociateScramSecret(ctx context.Context, in *model.BatchDisassociateScramSecretInput) (*model.BatchDisassociateScramSecretOutput, error) {
 	r, err := d.cluster(in.ClusterArn)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkSecrets(in.SecretArnList); err != nil {
 		return nil, err
 	}
 	out := &model.BatchDisassociateScramSecretOutput{ClusterArn: opt.Of(r.ARN), UnprocessedScramSecrets: []model.UnprocessedScramSecret{}}

@@ -181,3 +181,15 @@ func unshape(text []byte, x awsapi.Output) {
 
 // caller is who asks, for operations that name nothing.
 func caller(ctx context.Context) catalog.Scope { return scopeOf(awsapi.CallerFrom(ctx)) }
+
+// room draws what an answer about clusters takes on the memory budget.
+func room(ctx context.Context, list ...*catalog.Resource) error {
+	n := 0
+	for _, r := range list {
+		n += 2 * (1<<10 + len(r.Cluster.Shape))
+	}
+	if !awsapi.Hold(ctx, n) {
+		return model.NewTooManyRequestsException("The server is over its memory budget.")
+	}
+	return nil
+}

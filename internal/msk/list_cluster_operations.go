@@ -15,12 +15,12 @@ import (
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-operations.html
 //
 // Status: done
-func (d *Door) ListClusterOperations(_ context.Context, in *model.ListClusterOperationsInput) (*model.ListClusterOperationsOutput, error) {
+func (d *Door) ListClusterOperations(ctx context.Context, in *model.ListClusterOperationsInput) (*model.ListClusterOperationsOutput, error) {
 	r, err := d.cluster(in.ClusterArn)
 	if err != nil {
 		return nil, err
 	}
-	page, token, err := operationsPage(r, in.NextToken, in.MaxResults)
+	page, token, err := operationsPage(ctx, r, in.NextToken, in.MaxResults)
 	if err != nil {
 		return nil, err
 	}

@@ -15,12 +15,12 @@ import (
 // https://docs.aws.amazon.com/MSK/2.0/APIReference/v2-clusters-clusterarn-operations.html
 //
 // Status: done
-func (d *Door) ListClusterOperationsV2(_ context.Context, in *model.ListClusterOperationsV2Input) (*model.ListClusterOperationsV2Output, error) {
+func (d *Door) ListClusterOperationsV2(ctx context.Context, in *model.ListClusterOperationsV2Input) (*model.ListClusterOperationsV2Output, error) {
 	r, err := d.cluster(in.ClusterArn)
 	if err != nil {
 		return nil, err
 	}
-	page, token, err := operationsPage(r, in.NextToken, in.MaxResults)
+	page, token, err := operationsPage(ctx, r, in.NextToken, in.MaxResults)
 	if err != nil {
 		return nil, err
 	}

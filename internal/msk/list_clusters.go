@@ -25,6 +25,9 @@ func (d *Door) ListClusters(ctx context.Context, in *model.ListClustersInput) (*
 	page, more := d.clusters.List(caller(ctx), in.ClusterNameFilter.V, after, limitOf(in.MaxResults), func(r *catalog.Resource) bool {
 		return !r.Cluster.Serverless
 	})
+	if err := room(ctx, page...); err != nil {
+		return nil, err
+	}
 	out := &model.ListClustersOutput{ClusterInfoList: []model.ClusterInfo{}}
 	for _, r := range page {
 		out.ClusterInfoList = append(out.ClusterInfoList, d.clusterInfo(r))

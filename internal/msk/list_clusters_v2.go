@@ -32,6 +32,9 @@ func (d *Door) ListClustersV2(ctx context.Context, in *model.ListClustersV2Input
 	page, more := d.clusters.List(caller(ctx), in.ClusterNameFilter.V, after, limitOf(in.MaxResults), func(r *catalog.Resource) bool {
 		return want == "" || typeOf(r) == want
 	})
+	if err := room(ctx, page...); err != nil {
+		return nil, err
+	}
 	out := &model.ListClustersV2Output{ClusterInfoList: []model.Cluster{}}
 	for _, r := range page {
 		out.ClusterInfoList = append(out.ClusterInfoList, d.clusterV2(r))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clusters"
@@ -92,12 +93,19 @@ func operations(r *catalog.Resource) []*catalog.ClusterOperation {
 }
 
 // operationsPage is the part of a cluster's operations that a request asks for.
-func operationsPage(r *catalog.Resource, token opt.V[string], limit opt.V[int32]) ([]*catalog.ClusterOperation, opt.V[string], error) {
+func operationsPage(ctx context.Context, r *catalog.Resource, token opt.V[string], limit opt.V[int32]) ([]*catalog.ClusterOperation, opt.V[string], error) {
 	after, err := afterToken(token)
 	if err != nil {
 		return nil, opt.V[string]{}, err
 	}
 	all := operations(r)
+	n := 0
+	for _, o := range all {
+		n += 2 * (1<<10 + len(o.Source) + len(o.Target))
+	}
+	if !awsapi.Hold(ctx, n) {
+		return nil, opt.V[string]{}, model.NewTooManyRequestsException("The server is over its memory budget.")
+	}
 	if i := slices.IndexFunc(all, func(o *catalog.ClusterOperation) bool { return o.ID == after }); i >= 0 {
 		all = all[i+1:]
 	} else if after != "" {

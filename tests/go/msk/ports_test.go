@@ -60,7 +60,7 @@ func forward(t *testing.T, from, to string) {
 // are told that host, by the API and by the brokers.
 func TestMappedPorts(t *testing.T) {
 	const outside = "127.0.0.2" // this machine by another address
-	s := harness.ForTest(t, harness.Options{Args: []string{"--kafka-ports", "29320-29323", "--advertise", "games=" + outside}})
+	s := harness.ForTest(t, harness.Options{Args: []string{"--advertise", "games=" + outside}})
 	u := at(t, s, "000000000000")
 	arn := u.create("games", 2)
 	u.await(arn)
