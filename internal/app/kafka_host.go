@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,8 +79,7 @@ func (h *kafkaHost) Check(list []clusters.Kind) error {
 }
 
 func noCertificate() error {
-	return &errs.Error{Kind: errs.Invalid, Msg: "The server has no certificate for encrypted listeners of Kafka clusters.",
-		Hint: "start it with --listen-tls"}
+	return errs.New(errs.Invalid, "The server has no certificate for encrypted listeners of Kafka clusters. Start it with --listen-tls.")
 }
 
 // listener is what a cluster's listener of a kind is: at the address of the
@@ -135,7 +135,8 @@ func (h *kafkaHost) Serve(v clusters.Serving) (clusters.Served, error) {
 	h.mu.Unlock()
 	var err error
 	out.Door, err = kafka.Open(kafka.Options{Cluster: v.Cluster, Log: s.log, Budget: s.budget, Slots: h.slots, Clock: s.system, Logger: s.logger,
-		Authority: s.auth, Security: v.Security, Enforce: s.cfg.Auth == config.AuthStrict, MaxReauth: time.Duration(s.cfg.KafkaReauth)}, list)
+		Authority: s.auth, Security: v.Security, Enforce: s.cfg.Auth == config.AuthStrict,
+		Release: release(v.KafkaVersion), MaxReauth: time.Duration(s.cfg.KafkaReauth)}, list)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +144,16 @@ func (h *kafkaHost) Serve(v clusters.Serving) (clusters.Served, error) {
 	defer h.mu.Unlock()
 	h.open = append(h.open, out)
 	return out, nil
+}
+
+// release is the release of Apache Kafka that a version of Amazon MSK is: 3.9 of 3.9.x
+// and 3.9.x.kraft.
+func release(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[0] + "." + parts[1]
 }
 
 // portAddrs are where the brokers of a cluster's listener listen.

@@ -61,6 +61,8 @@ type Serving struct {
 	// Listeners are those of the cluster; nil for the default one's, which the host
 	// knows.
 	Listeners []catalog.ClusterListener
+	// KafkaVersion is what the cluster was asked to be of; "" is the newest.
+	KafkaVersion string
 	// Spare is another port for one that is taken; false for none.
 	Spare func() (int, bool)
 }

@@ -96,6 +96,9 @@ func (s *Service) checkRoom() error {
 // Delete begins to remove a cluster with all that is in it. version, if not "",
 // must be its current one. Errors: NotFound, Invalid, InUse, those of the log.
 func (s *Service) Delete(ctx context.Context, r *catalog.Resource, version string) error {
+	if err := s.runs(); err != nil {
+		return err
+	}
 	err := s.change(ctx, r, func(_ *catalog.Tx, r *catalog.Resource) error {
 		switch {
 		case r.Cluster.Number == 0:

@@ -23,6 +23,7 @@ type running struct {
 	group    *lifecycle.Group
 	served   Served // nil: clients cannot come to it
 	failure  string // why not
+	version  string // of Kafka, that clients see
 }
 
 // retry is how long what failed waits to be tried again.
@@ -135,9 +136,11 @@ func (s *Service) open(ctx context.Context, r *catalog.Resource) (*running, erro
 func (s *Service) serve(ctx context.Context, r *catalog.Resource, l *running) error {
 	taken := s.ports()
 	served, err := s.o.Host.Serve(Serving{Cluster: l.cluster, Security: l.security, Listeners: r.Cluster.Listeners,
-		Spare: func() (int, bool) { return s.o.Ports.next(taken) }})
+		KafkaVersion: r.Cluster.KafkaVersion,
+		Spare:        func() (int, bool) { return s.o.Ports.next(taken) }})
 	s.mu.Lock()
 	ends := s.ends
+	l.version = r.Cluster.KafkaVersion
 	if l.served, l.failure = served, ""; err != nil {
 		l.served, l.failure = nil, err.Error()
 	}
@@ -247,10 +250,10 @@ func (s *Service) apply(ctx context.Context, r *catalog.Resource, l *running) er
 		return err
 	}
 	s.mu.Lock()
-	served := l.served
+	served, version := l.served, l.version
 	s.mu.Unlock()
 	switch {
-	case served == nil:
+	case served == nil || version != r.Cluster.KafkaVersion:
 	case r.State == catalog.Rebooting:
 		for _, o := range r.Cluster.Operations {
 			for _, b := range o.Brokers {

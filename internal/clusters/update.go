@@ -41,6 +41,9 @@ type Change struct {
 // Update begins a change of an ACTIVE cluster and returns the id of the operation.
 // Errors: NotFound, InUse, Invalid, those of c.Do and of the log.
 func (s *Service) Update(ctx context.Context, r *catalog.Resource, c Change) (id string, err error) {
+	if err := s.runs(); err != nil {
+		return "", err
+	}
 	id = newUUID().String()
 	err = s.change(ctx, r, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if r.State != catalog.Active {
@@ -113,4 +116,14 @@ func Operation(r *catalog.Resource, id string) (*catalog.ClusterOperation, error
 		}
 	}
 	return nil, ErrNotFound
+}
+
+// runs refuses what nobody would bring about.
+func (s *Service) runs() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return nil
+	}
+	return errs.New(errs.InUse, "The server was started without Kafka (--listen-kafka off).")
 }

@@ -38,7 +38,7 @@ func (d *Door) apiVersions(r *request, in *kmsg.ApiVersionsRequest) (*kmsg.ApiVe
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
 	resp.FinalizedFeaturesEpoch = featuresEpoch
-	for _, f := range features() {
+	for _, f := range d.features() {
 		if in.Version >= 4 { // clients of version 3 take no feature that begins with 0 (KAFKA-17011)
 			resp.SupportedFeatures = append(resp.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MaxVersion: f.level})
 		}
@@ -50,14 +50,17 @@ func (d *Door) apiVersions(r *request, in *kmsg.ApiVersionsRequest) (*kmsg.ApiVe
 // featuresEpoch tells clients that features have not changed: they do not.
 const featuresEpoch = 1
 
-// feature is one that is supported from level 0 and finalised at level.
+// feature is one that is supported from level 0 and finalised at level, where that
+// version of an API is served. Without it there are no APIs that only it has.
 type feature struct {
-	name  string
-	level int16
+	name         string
+	level        int16
+	key, version int16
+	only         []int16
 }
 
 func features() []feature {
-	return []feature{{"group.version", 1}, {"transaction.version", 2}}
+	return []feature{{"group.version", 1, 68, 1, []int16{68, 69}}, {"transaction.version", 2, 26, 5, nil}}
 }
 
 // softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?

@@ -41,7 +41,7 @@ func (d *Door) updateFeature(version int16, u *kmsg.UpdateFeaturesRequestFeature
 			kind = safeDowngrade
 		}
 	}
-	list := features()
+	list := d.features()
 	i := slices.IndexFunc(list, func(f feature) bool { return f.name == u.Feature })
 	switch {
 	case kind < upgrade || kind > unsafeDowngrade:

@@ -54,6 +54,9 @@ type Options struct {
 	Security  *brokers.Security
 	// Enforce holds clients to what they may do. Else everybody may everything.
 	Enforce bool
+	// Release is the release of Apache Kafka that clients are shown the APIs of, such
+	// as 3.9; "" is all that is served.
+	Release string
 
 	Slots         Slots         // of open connections; further ones wait unaccepted. Slots of the door's own
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
@@ -178,8 +181,12 @@ type Door struct {
 // it returns.
 func Open(o Options, listeners []Listener) (*Door, error) {
 	o.setDefaults()
+	served, err := apisOf(o.Release)
+	if err != nil {
+		return nil, err
+	}
 	d := &Door{
-		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: apis(),
+		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: served,
 		group:  lifecycle.NewGroup(context.Background()),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
 		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock),

@@ -10,13 +10,15 @@ import (
 
 // ListKafkaVersions
 //
-// Lists the versions that a cluster can be made with. Its brokers speak the protocol
-// of Apache Kafka 4 in any case; see docs/kafka.md for the versions of each API.
+// Lists the versions that a cluster can be made with. Clients are shown the APIs of
+// that version of Apache Kafka, as far as docs/kafka.md has them; what they do is
+// what Apache Kafka 4 does.
 //
 // Errors: BadRequest for a token that is none.
 // https://docs.aws.amazon.com/msk/1.0/apireference/kafka-versions.html
 //
 // Status: done
+// Deviation: versions of an API that Apache Kafka 4 no longer has are not served by a cluster of an older version either
 func (d *Door) ListKafkaVersions(_ context.Context, in *model.ListKafkaVersionsInput) (*model.ListKafkaVersionsOutput, error) {
 	all := versions()
 	slices.Sort(all)

