@@ -67,7 +67,7 @@ func kafkaClientCA(file string) (*x509.CertPool, error) {
 
 // checkKafkaBind keeps a listener on loopback whose clients need not say who they
 // are, or are not held to what they may, or can be overheard.
-func (s *Server) checkKafkaBind(l config.KafkaListener) error {
+func (s *Server) checkKafkaBind(l config.KafkaListener, proves bool) error {
 	if s.cfg.Insecure || config.IsLoopback(l.Addr) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (s *Server) checkKafkaBind(l config.KafkaListener) error {
 	switch {
 	case !l.TLS():
 		e.Msg += "with requests and answers readable on the way"
-	case !s.cfg.Authenticates(l):
+	case !proves:
 		e.Msg += "and nobody has to prove who they are"
 	case s.cfg.Auth != config.AuthStrict:
 		e.Msg += "and with --auth open everybody may do everything"

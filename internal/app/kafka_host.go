@@ -41,7 +41,7 @@ func protocol(k clusters.Kind) string {
 	switch k {
 	case clusters.Plaintext:
 		return "PLAINTEXT"
-	case clusters.TLS:
+	case clusters.TLS, clusters.MutualTLS:
 		return "SSL"
 	}
 	return "SASL_SSL"
@@ -49,13 +49,15 @@ func protocol(k clusters.Kind) string {
 
 // kinds are what a listener of the default cluster is in Amazon MSK's words. With
 // SASL and no TLS it is none: MSK has no such.
-func kinds(l config.KafkaListener) []clusters.Kind {
-	switch l.Protocol {
-	case "PLAINTEXT":
+func (h *kafkaHost) kinds(l config.KafkaListener) []clusters.Kind {
+	switch {
+	case l.Protocol == "PLAINTEXT":
 		return []clusters.Kind{clusters.Plaintext}
-	case "SSL":
+	case l.Protocol == "SSL" && h.s.cfg.KafkaCA != "":
+		return []clusters.Kind{clusters.MutualTLS}
+	case l.Protocol == "SSL":
 		return []clusters.Kind{clusters.TLS}
-	case "SASL_SSL":
+	case l.Protocol == "SASL_SSL":
 		return []clusters.Kind{clusters.Scram, clusters.IAM}
 	}
 	return nil
@@ -67,13 +69,24 @@ func (h *kafkaHost) Check(list []clusters.Kind) error {
 		return &errs.Error{Kind: errs.Invalid, Msg: "The server was started without Kafka (--listen-kafka off)."}
 	}
 	for _, k := range list {
-		l := h.listener("", k)
-		if l.TLS() && h.s.certs == nil {
-			return noCertificate()
+		if err := h.may(k); err != nil {
+			return err
 		}
-		if err := h.s.checkKafkaBind(l); err != nil {
-			return &errs.Error{Kind: errs.Invalid, Msg: "A cluster made here would listen beside the default one: " + err.Error()}
-		}
+	}
+	return nil
+}
+
+// may refuses a kind of listener that a cluster which was made may not have here.
+func (h *kafkaHost) may(k clusters.Kind) error {
+	l := h.listener("", k)
+	switch {
+	case l.TLS() && h.s.certs == nil:
+		return noCertificate()
+	case k == clusters.MutualTLS && h.s.cfg.KafkaCA == "":
+		return errs.New(errs.Invalid, "The server knows no authority that vouches for clients' certificates. Start it with --kafka-client-ca.")
+	}
+	if err := h.s.checkKafkaBind(l, l.SASL() || k == clusters.MutualTLS); err != nil {
+		return &errs.Error{Kind: errs.Invalid, Msg: "A cluster made here listens beside the default one: " + err.Error()}
 	}
 	return nil
 }
@@ -98,23 +111,26 @@ func (h *kafkaHost) Serve(v clusters.Serving) (clusters.Served, error) {
 	out := &served{host: h, cluster: v.Cluster.Name()}
 	var list []kafka.Listener
 	add := func(l config.KafkaListener, of []clusters.Kind, addrs []string) error {
-		k, err := s.kafkaListener(l, addrs)
+		k, err := s.kafkaListener(l, addrs, v.Listeners == nil || slices.Contains(of, clusters.MutualTLS))
 		out.listeners, out.kinds = append(out.listeners, l), append(out.kinds, of)
 		list = append(list, k)
 		return err
 	}
 	if v.Listeners == nil {
 		for _, l := range s.cfg.ListenKafka {
-			if err := s.checkKafkaBind(l); err != nil {
+			if err := s.checkKafkaBind(l, s.cfg.Authenticates(l)); err != nil {
 				return nil, err
 			}
-			if err := add(l, kinds(l), brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers)); err != nil {
+			if err := add(l, h.kinds(l), brokerAddrs(string(l.Addr), s.cfg.KafkaBrokers)); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, c := range v.Listeners {
 		kind := clusters.Kind(c.Kind)
+		if err := h.may(kind); err != nil { // the server may have been started otherwise since
+			return nil, err
+		}
 		l := h.listener(v.Cluster.Name(), kind)
 		if err := add(l, []clusters.Kind{kind}, portAddrs(l, c)); err != nil {
 			return nil, err
@@ -169,8 +185,9 @@ func portAddrs(l config.KafkaListener, c catalog.ClusterListener) []string {
 	return out
 }
 
-// kafkaListener is a listener as package kafka takes it.
-func (s *Server) kafkaListener(l config.KafkaListener, addrs []string) (kafka.Listener, error) {
+// kafkaListener is a listener as package kafka takes it; certified is where clients
+// show certificates, if the server knows an authority of theirs.
+func (s *Server) kafkaListener(l config.KafkaListener, addrs []string, certified bool) (kafka.Listener, error) {
 	host, port := s.cfg.KafkaAdvertised(l)
 	k := kafka.Listener{Addrs: addrs, Host: host, Port: port, SASL: l.SASL(), Names: s.advertisedNames()}
 	switch {
@@ -179,8 +196,8 @@ func (s *Server) kafkaListener(l config.KafkaListener, addrs []string) (kafka.Li
 	case s.certs == nil:
 		return k, noCertificate()
 	}
-	var clients *x509.CertPool // who comes to a cluster that was made shows no certificate
-	if l.Cluster == config.DefaultCluster {
+	var clients *x509.CertPool
+	if certified {
 		var err error
 		if clients, err = kafkaClientCA(s.cfg.KafkaCA); err != nil {
 			return k, err

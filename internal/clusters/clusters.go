@@ -39,6 +39,7 @@ type Kind string
 const (
 	Plaintext Kind = "plaintext" // in the clear, nobody proves anything
 	TLS       Kind = "tls"       // encrypted
+	MutualTLS Kind = "mtls"      // encrypted, clients show certificates
 	Scram     Kind = "scram"     // encrypted, users of the cluster
 	IAM       Kind = "iam"       // encrypted, access keys
 )

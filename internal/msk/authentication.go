@@ -13,24 +13,24 @@ func kindsOf(auth *model.ClientAuthentication, enc *model.EncryptionInfo) ([]clu
 	if enc != nil && enc.EncryptionInTransit != nil {
 		between = enc.EncryptionInTransit.ClientBroker.Or(between)
 	}
-	var scram, iam bool
+	var scram, iam, certificates bool
 	open := true
 	if auth != nil {
-		if auth.Tls != nil && (auth.Tls.Enabled.V || len(auth.Tls.CertificateAuthorityArnList) > 0) {
-			return nil, invalid("clientAuthentication", "Certificates of clients (tls) need a private certificate authority of AWS, which this server cannot ask. "+
-				"The default cluster takes them from the authorities of --kafka-client-ca.")
-		}
+		certificates = auth.Tls != nil && auth.Tls.Enabled.Or(len(auth.Tls.CertificateAuthorityArnList) > 0)
 		if s := auth.Sasl; s != nil {
 			scram = s.Scram != nil && s.Scram.Enabled.V
 			iam = s.Iam != nil && s.Iam.Enabled.V
 		}
-		open = !scram && !iam
+		open = !scram && !iam && !certificates
 		if auth.Unauthenticated != nil && auth.Unauthenticated.Enabled.Set {
 			open = auth.Unauthenticated.Enabled.V
 		}
 	}
-	if (scram || iam) && between == model.ClientBrokerPlaintext {
-		return nil, invalid("encryptionInfo", "SASL needs encryption in transit: ClientBroker must be TLS or TLS_PLAINTEXT.")
+	switch {
+	case (scram || iam || certificates) && between == model.ClientBrokerPlaintext:
+		return nil, invalid("encryptionInfo", "Authentication needs encryption in transit: ClientBroker must be TLS or TLS_PLAINTEXT.")
+	case certificates && open:
+		return nil, invalid("clientAuthentication", "Either certificates of clients (tls) or unauthenticated access can be enabled here, not both.")
 	}
 	var out []clusters.Kind
 	if open && between != model.ClientBrokerTls {
@@ -38,6 +38,9 @@ func kindsOf(auth *model.ClientAuthentication, enc *model.EncryptionInfo) ([]clu
 	}
 	if open && between != model.ClientBrokerPlaintext {
 		out = append(out, clusters.TLS)
+	}
+	if certificates {
+		out = append(out, clusters.MutualTLS)
 	}
 	if scram {
 		out = append(out, clusters.Scram)

@@ -18,7 +18,7 @@ import (
 // serverless cluster without IAM.
 // https://docs.aws.amazon.com/MSK/2.0/APIReference/v2-clusters.html
 //
-// Status: partial: no certificates of clients
+// Status: done
 // Deviation: a serverless cluster has the limits of the server, not those of MSK Serverless
 func (d *Door) CreateClusterV2(ctx context.Context, in *model.CreateClusterV2Input) (*model.CreateClusterV2Output, error) {
 	var r *catalog.Resource

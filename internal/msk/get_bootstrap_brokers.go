@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"slices"
 	"strconv"
 
 	"thalweg/internal/awsapi"
@@ -35,7 +36,7 @@ func (d *Door) GetBootstrapBrokers(ctx context.Context, in *model.GetBootstrapBr
 	}
 	return &model.GetBootstrapBrokersOutput{
 		BootstrapBrokerString:          hosts(at, clusters.Plaintext),
-		BootstrapBrokerStringTls:       hosts(at, clusters.TLS),
+		BootstrapBrokerStringTls:       hosts(at, clusters.TLS, clusters.MutualTLS),
 		BootstrapBrokerStringSaslScram: hosts(at, clusters.Scram),
 		BootstrapBrokerStringSaslIam:   hosts(at, clusters.IAM),
 	}, nil
@@ -50,10 +51,10 @@ func (d *Door) endpoints(ctx context.Context, r *catalog.Resource) []clusters.En
 	return at
 }
 
-// hosts are the brokers of one kind, as a client takes them.
-func hosts(at []clusters.Endpoint, kind clusters.Kind) (out opt.V[string]) {
+// hosts are the brokers of some kinds, as a client takes them.
+func hosts(at []clusters.Endpoint, kinds ...clusters.Kind) (out opt.V[string]) {
 	for _, e := range at {
-		if e.Kind != kind {
+		if !slices.Contains(kinds, e.Kind) {
 			continue
 		}
 		if out.Set {

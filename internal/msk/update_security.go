@@ -17,7 +17,7 @@ import (
 // for the default cluster (--listen-kafka), and for what CreateCluster refuses.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-security.html
 //
-// Status: partial: no certificates of clients
+// Status: done
 func (d *Door) UpdateSecurity(ctx context.Context, in *model.UpdateSecurityInput) (*model.UpdateSecurityOutput, error) {
 	cluster, operation, err := d.update(ctx, change{cluster: in.ClusterArn, version: in.CurrentVersion, kind: "UPDATE_SECURITY",
 		do: func(_ *catalog.Tx, r *catalog.Resource, p *model.Provisioned, source, target *model.MutableClusterInfo) error {

@@ -125,7 +125,7 @@ def test_what_is_not_built_says_so(msk):
     with pytest.raises(msk.exceptions.BadRequestException, match="not implemented"):
         msk.create_vpc_connection(TargetClusterArn="arn:aws:kafka:us-east-1:000000000000:cluster/x/y", Authentication="SASL_IAM", VpcId="vpc",
                                   ClientSubnets=["s"], SecurityGroups=["sg"])
-    with pytest.raises(botocore.exceptions.ClientError, match="Certificates of clients"):
+    with pytest.raises(botocore.exceptions.ClientError, match="--kafka-client-ca"):
         msk.create_cluster(ClusterName="tls", KafkaVersion="3.9.x", NumberOfBrokerNodes=1,
                            BrokerNodeGroupInfo={"ClientSubnets": ["s"], "InstanceType": "kafka.m7g.large"},
                            ClientAuthentication={"Tls": {"Enabled": True}})
