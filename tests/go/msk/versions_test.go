@@ -2,7 +2,6 @@ package msk
 
 import (
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kafka"
@@ -40,16 +39,7 @@ func TestVersions(t *testing.T) {
 	out, err := u.UpdateClusterKafkaVersion(t.Context(), &kafka.UpdateClusterKafkaVersionInput{ClusterArn: &arn, CurrentVersion: version,
 		TargetKafkaVersion: aws.String("4.0.x.kraft")})
 	u.must("update", err)
-	for deadline := time.Now().Add(time.Minute); ; {
-		o, err := u.DescribeClusterOperation(t.Context(), &kafka.DescribeClusterOperationInput{ClusterOperationArn: out.ClusterOperationArn})
-		u.must("describe operation", err)
-		if *o.ClusterOperationInfo.OperationState == "UPDATE_COMPLETE" {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the update does not end")
-		}
-	}
+	u.operated(out.ClusterOperationArn, err)
 	if !shows() {
 		t.Error("a cluster that was updated to 4.0 does not show it")
 	}
