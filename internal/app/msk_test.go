@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,5 +48,28 @@ func TestDefaultCluster(t *testing.T) {
 	}
 	if _, err := mskClient(s, "111111111111").DescribeClusterV2(t.Context(), &kafka.DescribeClusterV2Input{ClusterArn: c.ClusterArn}); err == nil {
 		t.Error("another account is told of the cluster")
+	}
+}
+
+// TestResetRemovesClusters: they are gone when the reset is answered, so that the
+// next test can use their names.
+func TestResetRemovesClusters(t *testing.T) {
+	c := testConfig(t)
+	c.TestAids = true
+	s := mustStart(t, c)
+	cl := mskClient(s, "000000000000")
+	for range 2 {
+		_, err := cl.CreateCluster(t.Context(), &kafka.CreateClusterInput{ClusterName: aws.String("games"), KafkaVersion: aws.String("3.9.x"),
+			NumberOfBrokerNodes: aws.Int32(1), BrokerNodeGroupInfo: &types.BrokerNodeGroupInfo{ClientSubnets: []string{"s"}, InstanceType: aws.String("kafka.m7g.large")},
+			EncryptionInfo: &types.EncryptionInfo{EncryptionInTransit: &types.EncryptionInTransit{ClientBroker: types.ClientBrokerPlaintext}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body := send(t, "POST", s.Addresses().HTTP+"/_thalweg/reset", ""); status != 200 || !strings.Contains(body, `"clusters_removed":1`) {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if list, err := cl.ListClusters(t.Context(), &kafka.ListClustersInput{}); err != nil || len(list.ClusterInfoList) != 1 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -79,7 +79,7 @@ const (
 	Active   State = "ACTIVE"
 	Updating State = "UPDATING"
 	Deleting State = "DELETING"
-	// Rebooting and Failed are of clusters.
+	// Rebooting and Failed are of clusters; the second is shown, never kept.
 	Rebooting State = "REBOOTING_BROKER"
 	Failed    State = "FAILED"
 )

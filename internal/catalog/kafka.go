@@ -29,8 +29,6 @@ type Cluster struct {
 	Settings              map[string]string `json:"settings,omitempty"`
 	// Shape is what else its API was told of it, in that API's form.
 	Shape json.RawMessage `json:"shape,omitempty"`
-	// Failure is why the State is FAILED.
-	Failure string `json:"failure,omitempty"`
 	// Secrets are those that users were made of.
 	Secrets []ClusterSecret `json:"secrets,omitempty"`
 	// Operations are what was done to it last, the newest at the end.

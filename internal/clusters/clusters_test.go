@@ -38,6 +38,7 @@ type fakeHost struct {
 	next    int
 	serving []*fakeServed
 	dropped []int32
+	during  func()      // called while a cluster is served
 	served  chan string // told the names of clusters that are served; nil tells nobody
 }
 
@@ -71,6 +72,9 @@ func (h *fakeHost) Serve(v Serving) (Served, error) {
 		}
 	}
 	h.serving = append(h.serving, s)
+	if h.during != nil {
+		h.during()
+	}
 	if h.served != nil {
 		h.served <- s.name
 	}
@@ -448,5 +452,27 @@ func TestShapesAreBounded(t *testing.T) {
 		return nil
 	}}); errs.KindOf(err) != errs.Invalid {
 		t.Error(err)
+	}
+}
+
+// TestDeletedMeanwhile: a cluster that is asked to go while it comes about goes.
+func TestDeletedMeanwhile(t *testing.T) {
+	w := newWorld(t, PortRange{})
+	w.create("a", 1, Plaintext)
+	w.host.during = func() {
+		if err := w.svc.Delete(ctx, w.get("a"), ""); err != nil {
+			t.Error(err)
+		}
+	}
+	w.settle()
+	if w.state("a") != catalog.Deleting {
+		t.Errorf("a deletion that was answered is gone: the cluster is %s", w.state("a"))
+	}
+	w.settle()
+	if _, err := w.svc.Lookup(here, "a", ""); err == nil {
+		t.Error("it is still there")
+	}
+	if len(w.host.serving) != 1 {
+		t.Error("it still listens")
 	}
 }

@@ -229,10 +229,13 @@ func (s *Service) tend(ctx context.Context, r *catalog.Resource) error {
 	if r.State == catalog.Active || errors.Is(err, errStops) {
 		return err
 	}
-	return errors.Join(err, s.change(ctx, r, func(_ *catalog.Tx, r *catalog.Resource) error {
-		r.State = catalog.Active
-		for i := range r.Cluster.Operations {
-			if o := &r.Cluster.Operations[i]; o.Ended == 0 {
+	done := s.change(ctx, r, func(_ *catalog.Tx, now *catalog.Resource) error {
+		if now.State != r.State {
+			return errOvertaken
+		}
+		now.State = catalog.Active
+		for i := range now.Cluster.Operations {
+			if o := &now.Cluster.Operations[i]; o.Ended == 0 {
 				o.Ended = clock.Millis(s.o.Clock)
 				if err != nil {
 					o.Error = err.Error()
@@ -240,8 +243,17 @@ func (s *Service) tend(ctx context.Context, r *catalog.Resource) error {
 			}
 		}
 		return nil
-	}))
+	})
+	if errors.Is(done, errOvertaken) { // it is looked at again
+		done = nil
+		s.rouse()
+	}
+	return errors.Join(err, done)
 }
+
+// errOvertaken is a cluster of which something else was asked meanwhile: to be
+// removed.
+var errOvertaken error = errs.New(errs.InUse, "something else was asked of the cluster")
 
 // apply has a cluster be what its resource says. That clients cannot come to it is
 // shown in its state, and tried again.
