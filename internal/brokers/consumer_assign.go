@@ -93,54 +93,64 @@ func (g *consumers) assignRanges(byTopic map[string][]*consumer, next map[*consu
 	}
 }
 
+// tally counts what a member is to have.
+type tally struct {
+	of *consumer
+	n  int
+}
+
 // assignUniformly gives every member as many partitions as every other, as far as
 // what they read allows it, and leaves a partition where it was unless that is in
 // the way.
 func (g *consumers) assignUniformly(byTopic map[string][]*consumer, next map[*consumer]slots) {
-	owner := map[slot]*consumer{}
+	tallies := map[*consumer]*tally{}
+	for m := range next {
+		tallies[m] = &tally{of: m}
+	}
+	owner := map[slot]*tally{}
 	var all []slot
-	readers := map[TopicID][]*consumer{}
+	readers := map[TopicID][]*tally{}
 	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
 		id, partitions, ok := g.topics.find(name)
 		if !ok {
 			continue
 		}
-		readers[id] = byTopic[name]
-		for _, m := range byTopic[name] {
-			for p := range partitions {
-				if _, ok := m.target[slot{id, p}]; ok {
-					owner[slot{id, p}] = m
-				}
-			}
-		}
 		for p := range partitions {
 			all = append(all, slot{id, p})
 		}
+		for _, m := range byTopic[name] {
+			readers[id] = append(readers[id], tallies[m])
+			for s := range m.target {
+				if s.topic == id && s.partition < partitions {
+					owner[s] = tallies[m]
+				}
+			}
+		}
 	}
-	load := map[*consumer]int{}
-	for _, m := range owner {
-		load[m]++
+	for _, t := range owner {
+		t.n++
 	}
-	least := func(s slot) *consumer {
-		return slices.MinFunc(readers[s.topic], func(a, b *consumer) int { return load[a] - load[b] })
+	least := func(s slot) *tally {
+		return slices.MinFunc(readers[s.topic], func(a, b *tally) int { return a.n - b.n })
 	}
 	for _, s := range all {
 		if owner[s] == nil {
 			owner[s] = least(s)
-			load[owner[s]]++
+			owner[s].n++
 		}
 	}
-	for moved := true; moved; { // each move makes the loads more even, so it ends
+	for moved := true; moved; { // each move makes the counts more even, so it ends
 		moved = false
 		for _, s := range slices.Backward(all) {
-			if from, to := owner[s], least(s); load[to]+1 < load[from] {
-				load[from]--
-				load[to]++
+			from := owner[s]
+			if to := least(s); to.n+1 < from.n {
+				from.n--
+				to.n++
 				owner[s], moved = to, true
 			}
 		}
 	}
-	for s, m := range owner {
-		next[m][s] = 0
+	for s, t := range owner {
+		next[t.of][s] = 0
 	}
 }

@@ -3,6 +3,7 @@ package brokers
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,5 +195,96 @@ func TestConsumersSessionsEnd(t *testing.T) {
 	}
 	if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: 2, Rebalance: -1}); codeOf(err) != UnknownMemberID {
 		t.Fatal(err)
+	}
+}
+
+// TestConsumersThatCannotBeStored: a heartbeat whose change the log does not take
+// is refused, and what it changed is stored with the next one that can be.
+func TestConsumersThatCannotBeStored(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 4)
+	a := w.enter("g", "a", "game")
+	w.enter("g", "b", "game")
+	e, err := w.cluster.Groups().find(t.Context(), "g", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := e.store.partition
+	e.mu.Lock()
+	e.store.partition.Index += 1000 // there is none
+	e.mu.Unlock()
+	for range 2 {
+		if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: a.Epoch, Rebalance: -1}); codeOf(err) != CoordinatorNotAvailable {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.beat(Beat{Group: "g", MemberID: "b", Epoch: LeaveEpoch, Rebalance: -1}); codeOf(err) != CoordinatorNotAvailable {
+		t.Fatal(err)
+	}
+	e.mu.Lock()
+	e.store.partition = good
+	e.mu.Unlock()
+	if a, err = w.beat(Beat{Group: "g", MemberID: "a", Epoch: a.Epoch, Rebalance: -1}); err != nil {
+		t.Fatal(err)
+	}
+	want := w.describe("g")
+	w.restart()
+	if got := w.describe("g"); got != want {
+		t.Fatalf("was %s\nis  %s", want, got)
+	}
+}
+
+// TestConsumersAllAtOnce: members beat from goroutines of their own, some leave, and
+// in the end each partition is with one of those that stay, over a restart as well.
+func TestConsumersAllAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 12)
+	gs := w.cluster.Groups()
+	var work sync.WaitGroup
+	for i := range 6 {
+		work.Go(func() {
+			b := Beat{Group: "g", MemberID: fmt.Sprint("m", i), Rebalance: 30_000, Names: []string{"game"}, Owned: []TopicPartitions{}}
+			for n := 0; t.Context().Err() == nil; n++ {
+				out, err := gs.HeartbeatConsumer(t.Context(), b)
+				if err != nil {
+					t.Errorf("%s: %v", b.MemberID, err)
+					return
+				}
+				b.Epoch, b.Names, b.Rebalance = out.Epoch, nil, -1
+				if out.Told {
+					b.Owned = out.Assigned
+				}
+				if i >= 4 && out.Epoch == LeaveEpoch {
+					return
+				}
+				if i >= 4 && n == 20 {
+					b.Epoch = LeaveEpoch
+				}
+				if g, err := gs.DescribeConsumers(t.Context(), "g"); i < 4 && n > 20 && (err != nil || g.State == GroupStable && len(g.Members) == 4) {
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	want := w.describe("g")
+	w.restart()
+	if got := w.describe("g"); got != want {
+		t.Fatalf("was %s\nis  %s", want, got)
+	}
+}
+
+// BenchmarkConsumerJoins is what a member that comes and goes costs a group of 500,
+// over 2000 partitions.
+func BenchmarkConsumerJoins(b *testing.B) {
+	bench := newConsumerBench(b, map[string]int32{"t": 2000})
+	for i := range 500 {
+		bench.player(fmt.Sprint("m", i)).join("t")
+	}
+	for b.Loop() {
+		p := bench.player("guest")
+		p.join("t")
+		bench.g.records()
+		p.leave()
 	}
 }
