@@ -224,7 +224,7 @@ func (gs *Groups) applyConsumer(key, value []byte) error {
 
 // bytes is about what the member takes.
 func (b *Beat) bytes() int64 {
-	n := int64(memberBytes)
+	n := 2*memberBytes + 4*int64(len(b.MemberID)) + int64(len(b.ClientID))
 	for _, name := range b.Names {
 		n += int64(len(name))
 	}
@@ -239,7 +239,7 @@ func (b *Beat) bytes() int64 {
 func (g *consumers) bytes() int64 {
 	n := int64(0)
 	for _, m := range g.members {
-		n += 2*memberBytes + int64(len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes
+		n += 2*memberBytes + 4*int64(len(m.id)) + int64(len(m.clientID)+len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes
 		for _, name := range m.names {
 			n += int64(len(name))
 		}

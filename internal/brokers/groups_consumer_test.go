@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 )
 
@@ -286,5 +287,36 @@ func BenchmarkConsumerJoins(b *testing.B) {
 		p.join("t")
 		bench.g.records()
 		p.leave()
+	}
+}
+
+// TestConsumersDrawOnMemory: what a group of the consumer protocol takes is drawn
+// on the budget, refused when there is none left, and given back.
+func TestConsumersDrawOnMemory(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 100)
+	if err := w.cluster.Groups().Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	budget := limits.NewBudget(64 << 10)
+	w.cluster.memory = limits.NewShare(budget)
+	w.enter("g", "a", "game")
+	if used := budget.Used(); used < 200*slotBytes {
+		t.Errorf("%d bytes for 200 places of partitions", used)
+	}
+	if _, err := w.beat(Beat{Group: "large", MemberID: string(make([]byte, 20<<10)), Rebalance: 1000, Names: []string{"game"}}); codeOf(err) != CoordinatorNotAvailable {
+		t.Fatal(err)
+	}
+	if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: LeaveEpoch, Rebalance: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cluster.Groups().Delete(t.Context(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := 0; budget.Used() != 0; deadline++ { // the last answers are on their way
+		if deadline > 1_000_000 {
+			t.Fatalf("%d bytes are not given back", budget.Used())
+		}
+		_, _ = w.cluster.Groups().List(t.Context())
 	}
 }
