@@ -47,9 +47,9 @@ type slots map[slot]int32
 type memberState int8
 
 const (
-	stateStable     memberState = 1
-	stateUnrevoked  memberState = 2 // it has partitions to give up first
-	stateUnreleased memberState = 3 // others have partitions to give up for it
+	stateStable     memberState = 0
+	stateUnrevoked  memberState = 1 // it has partitions to give up first
+	stateUnreleased memberState = 2 // others have partitions to give up for it
 )
 
 // consumer is a member of a group of the consumer protocol.
