@@ -76,6 +76,8 @@ func TestTools(t *testing.T) {
 		{"last offsets", "", "GetOffsetShell", "--topic tools", "tools:1:"},
 		{"more partitions", "", topics, "--alter --topic tools --partitions 3", ""},
 		{"a message there and back", "", "EndToEndLatency", "--topic tools --num-records 50 --producer-acks all --record-size 100", "Avg latency"},
+		{"log directories", "", "LogDirsCommand", "--describe --topic-list tools", `"partition":"tools-2"`},
+		{"elections, which are won", "", "LeaderElectionCommand", "--election-type preferred --topic tools --partition 0", "Valid replica already elected"},
 		{"versions", "", "BrokerApiVersionsCommand", "", "Produce(0): 0 to 13"},
 		{"who the cluster is", "", "ClusterTool", "cluster-id", "Cluster ID: "},
 		{"delete", "", topics, "--delete --topic tools", ""},
