@@ -24,7 +24,9 @@ import (
 	"thalweg/internal/clusters"
 	"thalweg/internal/config"
 	"thalweg/internal/delivery"
+	"thalweg/internal/iceberg"
 	"thalweg/internal/identity"
+	"thalweg/internal/lake"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/listen"
@@ -73,6 +75,8 @@ type Server struct {
 	s3       *s3.Door
 	schemas  *schemas.Service
 	delivery *delivery.Service
+	lake     *lake.Catalog
+	iceberg  *iceberg.Door
 	services []*awsapi.Service
 	faults   *faults.Set // what test aids inject; nil without them
 	aws      *awsapi.Server

@@ -23,11 +23,14 @@ func (s *Server) handler() http.Handler {
 			own.ServeHTTP(w, r)
 			return
 		}
-		if s.s3.Wants(r) {
+		switch {
+		case s.iceberg.Wants(r):
+			s.iceberg.ServeHTTP(w, r)
+		case s.s3.Wants(r):
 			s.s3.ServeHTTP(w, r)
-			return
+		default:
+			s.aws.ServeHTTP(w, r)
 		}
-		s.aws.ServeHTTP(w, r)
 	})
 }
 

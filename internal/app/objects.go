@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 
+	"thalweg/internal/iceberg"
+	"thalweg/internal/lake"
+	"thalweg/internal/log"
 	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/s3"
 )
@@ -26,4 +29,20 @@ func (s *Server) newS3() *s3.Door {
 	}
 	return s3.New(s3.Options{Store: s.objects, Auth: s.auth, Budget: s.budget, Clock: s.clock, Log: s.logger, Region: string(s.cfg.Region),
 		Hosts: hosts, Observer: s.metrics})
+}
+
+// lakePartition is where the catalog of Iceberg tables is kept, beside the catalog's.
+func lakePartition() log.PartitionID { return log.PartitionID{Index: 9} }
+
+// lakeShare is the part of the memory that its names and places may take.
+const lakeShare = 32
+
+func startLake(ctx context.Context, s *Server) (err error) {
+	s.lake, err = lake.Open(ctx, lake.Options{Log: s.log, Partition: lakePartition(), Clock: s.clock, Objects: s.objects,
+		Memory: s.budget, MaxBytes: int64(s.cfg.Memory) / lakeShare})
+	return err
+}
+
+func (s *Server) newIceberg() *iceberg.Door {
+	return iceberg.New(iceberg.Options{Catalog: s.lake, Auth: s.auth, Budget: s.budget, Clock: s.clock, Log: s.logger, Observer: s.metrics})
 }

@@ -73,6 +73,7 @@ func serverParts() []part {
 		{"clusters", newClusters, nil},
 		{"objects", startObjects, nil},
 		{"delivery", startDelivery, nil},
+		{"lake", startLake, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},
 		{"AWS APIs", startAWS, nil},
@@ -298,7 +299,7 @@ func startAWS(_ context.Context, s *Server) error {
 		s.faults = faults.New(s.services, s.clock)
 		c.Interceptor = s.faults
 	}
-	s.s3 = s.newS3()
+	s.s3, s.iceberg = s.newS3(), s.newIceberg()
 	var err error
 	s.aws, err = awsapi.NewServer(c)
 	return err

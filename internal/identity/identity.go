@@ -113,6 +113,15 @@ func (u *Authority) AuthenticateStream(r *http.Request) (awsapi.Caller, sigv4.Pa
 	return c, p, err
 }
 
+// Anonymous returns the caller of a request without credentials, for services whose
+// clients need none: in open mode the configured account, in strict mode nobody.
+func (u *Authority) Anonymous() (awsapi.Caller, bool) {
+	if u.cfg.Mode != Open {
+		return awsapi.Caller{}, false
+	}
+	return awsapi.Caller{Account: u.cfg.Account, Region: u.cfg.Region, PrincipalARN: PrincipalARN(u.cfg.Account, Root)}, true
+}
+
 // proven returns the caller of a request whose signature is right.
 func (u *Authority) proven(r *http.Request, a *sigv4.Auth) (awsapi.Caller, *sigv4.Error) {
 	// Tokens belong to temporary credentials, which nothing here hands out.

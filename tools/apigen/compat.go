@@ -27,6 +27,11 @@ Beyond these APIs: there is no Lambda, so event source mappings are not served (
 mapping is a poller of Lambda's own; run a consumer instead), and no CloudWatch to
 read from (GET /metrics has what it would show).
 
+At /iceberg is the REST catalog of Apache Iceberg (not an API of AWS's): namespaces, and tables
+of format version 2 with create, stage, register, load, commit, rename and drop, signed
+for glue. Refused: versions 1 and 3, views, commits of several tables, purge, scan planning, vended
+credentials, metrics reports.
+
 `
 
 // compatibility writes docs/compatibility.md.

@@ -41,6 +41,9 @@ var layers = []layer{
 		"internal/lease", "internal/glue"}, []string{
 		"internal/awsapi", "awsapi/model", "wire", "domain", "internal/identity", "internal/objstore", "ground"}, true,
 		"a door translates a wire API to the domain: it keeps nothing itself, and needs no other door to do it"},
+	{"iceberg", []string{"internal/iceberg"}, []string{"internal/awsapi", "internal/lake", "internal/objstore", "ground"}, true,
+		"the Iceberg REST catalog is a door with a wire of its own, to the tables of the lake and nothing else"},
+	{"domain", []string{"internal/lake"}, domainMay(), false, domainReason},
 	{"s3", []string{"internal/s3"}, []string{"internal/awsapi", "internal/sigv4", "internal/objstore", "ground"}, true,
 		"S3 is a door with a wire of its own: it proves bodies while they are read, and needs nothing of the domain"},
 	{"kafka", []string{"internal/kafka"}, []string{"internal/kwire", "domain", "log", "internal/identity", "ground"}, false,
