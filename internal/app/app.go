@@ -24,6 +24,7 @@ import (
 	"thalweg/internal/clusters"
 	"thalweg/internal/config"
 	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/files"
 	"thalweg/internal/iceberg"
 	"thalweg/internal/identity"
 	"thalweg/internal/lake"
@@ -75,6 +76,7 @@ type Server struct {
 	s3       *s3.Door
 	schemas  *schemas.Service
 	delivery *delivery.Service
+	batches  *files.Dir // what deliveries have set aside
 	lake     *lake.Catalog
 	iceberg  *iceberg.Door
 	services []*awsapi.Service

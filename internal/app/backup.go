@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"thalweg/internal/delivery/files"
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
@@ -33,6 +34,17 @@ func (s *Server) Backup(ctx context.Context, dest string) error {
 	if !filepath.IsAbs(dest) {
 		return errs.New(errs.Invalid, "the backup's directory must be an absolute path")
 	}
+	if err := s.backupData(ctx, dest); err != nil {
+		return err
+	}
+	return copySideFiles(s.fs, s.data, dest)
+}
+
+func (s *Server) backupData(ctx context.Context, dest string) (err error) {
+	if s.batches != nil { // a server that delivers: of every batch under way in the copy, the file must be there
+		release := s.batches.Hold()
+		defer func() { err = errors.Join(err, release()) }()
+	}
 	if err := s.log.Backup(ctx, s.fs, dest); err != nil {
 		return err
 	}
@@ -40,7 +52,7 @@ func (s *Server) Backup(ctx context.Context, dest string) error {
 	if err := objfs.Backup(s.fs, s.data+objectsDir, dest+objectsDir); err != nil {
 		return err
 	}
-	return copySideFiles(s.fs, s.data, dest)
+	return files.Backup(s.fs, s.data+deliveryDir, dest+deliveryDir)
 }
 
 // Restore makes a data directory of a backup. dest must be empty or absent.
@@ -57,6 +69,9 @@ func Restore(fsys vfs.FS, backup, dest string) error {
 		return err
 	}
 	if err := objfs.Backup(fsys, backup+objectsDir, dest+objectsDir); err != nil {
+		return err
+	}
+	if err := files.Backup(fsys, backup+deliveryDir, dest+deliveryDir); err != nil {
 		return err
 	}
 	return copySideFiles(fsys, backup, dest)

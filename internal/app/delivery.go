@@ -30,6 +30,9 @@ import (
 	"thalweg/internal/vfs"
 )
 
+// deliveryDir is where deliveries set records aside, below the data directory.
+const deliveryDir = "/delivery"
+
 // deliveriesPartition is where plans and cursors are kept, beside the catalog's.
 func deliveriesPartition() log.PartitionID { return log.PartitionID{Index: 6} }
 
@@ -42,8 +45,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
-	dir, err := files.Open(s.fs, s.dir()+"/delivery", s.keystore.Secret("delivery files"))
-	if err != nil {
+	if s.batches, err = files.Open(s.fs, s.dir()+deliveryDir, s.keystore.Secret("delivery files")); err != nil {
 		return err
 	}
 	store, err := s.buckets()
@@ -56,7 +58,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: deliveriesPartition(), Clock: s.clock, Keys: s.keystore,
-		Destinations: kinds, Files: dir, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
+		Destinations: kinds, Files: s.batches, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
 		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, functions) },
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"thalweg/internal/delivery"
@@ -40,6 +41,10 @@ type Dir struct {
 	key  [32]byte
 	own  [32]byte // of files that do not outlive the process
 	next atomic.Uint64
+
+	mu    sync.Mutex
+	holds int      // guarded by mu
+	due   []string // files to remove when nothing holds them; guarded by mu
 }
 
 var _ delivery.Files = (*Dir)(nil)
@@ -124,6 +129,9 @@ func (d *Dir) Open(name string) (io.ReadSeekCloser, error) {
 
 // Remove implements [delivery.Files].
 func (d *Dir) Remove(name string) error {
+	if d.held(name) {
+		return nil
+	}
 	if err := d.fs.Remove(d.plans() + "/" + name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failed("remove a plan's file", err)
 	}

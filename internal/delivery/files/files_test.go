@@ -159,3 +159,51 @@ func TestUnfinished(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// While they are held, files stay, and a copy of them opens.
+func TestBackup(t *testing.T) {
+	fsys := newFS(t)
+	d := open(t, fsys)
+	want := content(2*chunkBytes + 3)
+	file, err := d.Create("plan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	release := d.Hold()
+	if err := d.Remove("plan"); err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.MkdirAll("copy", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Backup(fsys, "data/delivery", "copy/delivery"); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := d.List(); err != nil || len(names) != 0 {
+		t.Errorf("left %q, %v", names, err)
+	}
+	again, err := Open(fsys, "copy/delivery", [32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := again.Open("plan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := Backup(fsys, "nowhere", "copy/nothing"); err != nil {
+		t.Errorf("of nothing: %v", err)
+	}
+}
