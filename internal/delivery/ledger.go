@@ -99,7 +99,7 @@ func (d *delivery) done() error {
 func (s *Service) ledgerEntries(d *catalog.Delivery, e *Entry) (out []log.Entry, err error) {
 	p := d.Partition(1)
 	if _, err := s.log.Info(p); errors.Is(err, log.ErrNotFound) {
-		out = append(out, log.Entry{Kind: log.Create, Partition: p, Config: log.Config{MaxBytes: ledgerBytes, KeyID: d.DataKey}})
+		out = append(out, log.Entry{Kind: log.Create, Partition: p, Config: ledgerConfig(d)})
 	} else if err != nil {
 		return nil, err
 	}
@@ -108,6 +108,10 @@ func (s *Service) ledgerEntries(d *catalog.Delivery, e *Entry) (out []log.Entry,
 	var b batch.Builder
 	b.Append(batch.Record{Value: text, Timestamp: e.Done})
 	return append(out, log.Entry{Kind: log.Data, Partition: p, Batch: b.Finish()}), nil
+}
+
+func ledgerConfig(d *catalog.Delivery) log.Config {
+	return log.Config{MaxBytes: ledgerBytes, KeyID: d.DataKey}
 }
 
 // departed are the cursors of shards that are gone.
