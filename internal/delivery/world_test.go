@@ -69,7 +69,7 @@ func newWorld(t testing.TB) *world {
 // open opens everything on w.fs.
 func (w *world) open() (err error) {
 	ctx := context.Background()
-	w.log, err = disk.Open(ctx, disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true, WALFileBytes: 4 << 20, TailBytes: 1 << 20})
+	w.log, err = disk.Open(ctx, disk.Options{FS: w.fs, Dir: "data", Clock: w.clock, Manual: true, WALFileBytes: 1 << 20, TailBytes: 1 << 20})
 	if err != nil {
 		return err
 	}
