@@ -21,6 +21,7 @@ var brokerKeys = []ConfigKey{
 	{Name: "group.consumer.session.timeout.ms", Type: IntType, Default: "45000", min: 6_000, max: 60_000, Doc: "The default of consumer.session.timeout.ms of groups."},
 	{Name: "group.max.session.timeout.ms", Type: IntType, Default: "1800000", min: 1, max: maxInt, Doc: "The longest session of a group's member."},
 	{Name: "group.min.session.timeout.ms", Type: IntType, Default: "6000", min: 1, max: maxInt, Doc: "The shortest session of a group's member."},
+	{Name: fetchSessionSlots, Type: IntType, Default: "1000", min: 0, max: maxInt, Doc: "Fetch sessions that are kept, 10,000 at most."},
 	{Name: "num.partitions", Type: IntType, Default: "1", min: 1, max: maxPartitions, Doc: "Partitions of new topics."},
 	{Name: "offsets.retention.minutes", Type: IntType, Default: "10080", min: 1, max: maxInt, Doc: "How long a group without members keeps its offsets."},
 	{Name: "transaction.max.timeout.ms", Type: IntType, Default: "900000", min: 1, max: maxInt, Doc: "How long a transaction may stay open."},
@@ -34,7 +35,7 @@ const maxReplication = 1<<15 - 1
 // here: they are about threads, sockets, replicas and files.
 var keptSettings = []string{
 	"connections.max.idle.ms", "group.initial.rebalance.delay.ms", "leader.imbalance.per.broker.percentage", "log.cleaner.threads",
-	"max.incremental.fetch.session.cache.slots", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir",
+	"num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir",
 	"num.replica.fetchers", "offsets.topic.replication.factor", "replica.fetch.max.bytes", "replica.fetch.response.max.bytes",
 	"replica.lag.time.max.ms", "replica.selector.class", "replica.socket.receive.buffer.bytes", "socket.receive.buffer.bytes",
 	"socket.request.max.bytes", "socket.send.buffer.bytes", "transaction.state.log.min.isr", "transaction.state.log.replication.factor",
@@ -171,6 +172,17 @@ func (c *Cluster) settingNumber(name string) int64 {
 		return 0
 	}
 	return n
+}
+
+// fetchSessionSlots is the entry of FetchSessions.
+const fetchSessionSlots = "max.incremental.fetch.session.cache.slots"
+
+// maxFetchSessions bounds a number that each new session beyond it looks through.
+const maxFetchSessions = 10_000
+
+// FetchSessions is how many fetch sessions are kept.
+func (c *Cluster) FetchSessions() int {
+	return int(min(c.settingNumber(fetchSessionSlots), maxFetchSessions))
 }
 
 // CreatesTopics tells whether clients may have topics made by naming them.

@@ -22,8 +22,8 @@ import (
 //
 // A client may open a session and from then on name only what has changed, and is
 // told only of partitions that have something new (KIP-227). Sessions belong to
-// who opened them; there are 1000 at most, within the memory budget, and who finds
-// no room names everything, as without.
+// who opened them; there are as many as max.incremental.fetch.session.cache.slots
+// says, within the memory budget, and who finds no room names everything, as without.
 //
 // Errors: TOPIC_AUTHORIZATION_FAILED, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
 // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE for what is damaged

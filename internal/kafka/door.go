@@ -189,7 +189,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		opts: o, cluster: o.Cluster, log: o.Log, budget: o.Budget, apis: served,
 		group:  lifecycle.NewGroup(context.Background()),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{},
-		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock),
+		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock, o.Cluster.FetchSessions),
 	}
 	d.quotas = newQuotas(d)
 	maps.Copy(d.guards, groupGuards())

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// maxFetchSessions is max.incremental.fetch.session.cache.slots.
-	maxFetchSessions = 1000
 	// fetchSessionIdle is min.incremental.fetch.session.eviction.ms: a session that
 	// was not used for so long may go for another.
 	fetchSessionIdle = 2 * time.Minute
@@ -85,6 +83,7 @@ type fetchSession struct {
 type fetchSessions struct {
 	budget *limits.Budget
 	clock  clock.Clock
+	slots  func() int // how many there may be
 
 	mu   sync.Mutex
 	byID map[int32]*fetchSession // guarded by mu
@@ -93,8 +92,8 @@ type fetchSessions struct {
 
 // newFetchSessions gives ids that begin with the time, so that those of before a
 // restart are not given again to others.
-func newFetchSessions(budget *limits.Budget, c clock.Clock) *fetchSessions {
-	return &fetchSessions{budget: budget, clock: c, byID: map[int32]*fetchSession{}, last: int32(clock.Millis(c) & math.MaxInt32)}
+func newFetchSessions(budget *limits.Budget, c clock.Clock, slots func() int) *fetchSessions {
+	return &fetchSessions{budget: budget, clock: c, slots: slots, byID: map[int32]*fetchSession{}, last: int32(clock.Millis(c) & math.MaxInt32)}
 }
 
 // partsOf are the parts of a fetch of these.
@@ -124,8 +123,10 @@ func (ss *fetchSessions) begin(principal string, byTopicID bool, parts []fetchPa
 	now := clock.Millis(ss.clock)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if len(ss.byID) >= maxFetchSessions && !ss.evict(now) {
-		return 0
+	for len(ss.byID) >= ss.slots() {
+		if !ss.evict(now) {
+			return 0
+		}
 	}
 	for !ss.budget.TryAcquire(s.held) {
 		if !ss.evict(now) {

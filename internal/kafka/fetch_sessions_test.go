@@ -31,9 +31,10 @@ func wantedOf(session, epoch int32, topics ...int) *kmsg.FetchRequest {
 // TestFetchSessionsAreBounded: by number and by the memory budget; one that was
 // used of late does not go for another, and all of it is given back.
 func TestFetchSessionsAreBounded(t *testing.T) {
+	const slots = 1000
 	c := clock.NewManual(time.Unix(1000, 0))
-	budget := limits.NewBudget(maxFetchSessions*(fetchWantBytes+2) + 100*fetchWantBytes)
-	ss := newFetchSessions(budget, c)
+	budget := limits.NewBudget(slots*(fetchWantBytes+2) + 100*fetchWantBytes)
+	ss := newFetchSessions(budget, c, func() int { return slots })
 	begin := func(topics ...int) int32 {
 		return ss.begin("User:ann", false, partsOf(wants(wantedOf(0, 0, topics...))))
 	}
@@ -45,7 +46,7 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 		t.Error("a session of nothing")
 	}
 	first := begin(1)
-	for range maxFetchSessions - 1 {
+	for range slots - 1 {
 		if begin(1) == 0 {
 			t.Fatalf("no more than %d sessions", len(ss.byID))
 		}
@@ -60,7 +61,7 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 	if next("User:ann", wantedOf(first, 1)) != brokers.OK {
 		t.Error("a session is not its client's")
 	}
-	for range maxFetchSessions - 1 {
+	for range slots - 1 {
 		if id := begin(2); id == 0 || id == first {
 			t.Fatal("idle sessions do not go")
 		}
@@ -89,7 +90,7 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 // TestFetchSessionsServeInTurn: what had records comes last in the next fetch, and
 // what has nothing new is not told.
 func TestFetchSessionsServeInTurn(t *testing.T) {
-	ss := newFetchSessions(limits.NewBudget(0), clock.NewManual(time.Unix(1000, 0)))
+	ss := newFetchSessions(limits.NewBudget(0), clock.NewManual(time.Unix(1000, 0)), func() int { return 1 })
 	id := ss.begin("User:ann", false, partsOf(wants(wantedOf(0, 0, 1, 2, 3))))
 	epoch := int32(1)
 	round := func(serve ...string) (order, told string) {
