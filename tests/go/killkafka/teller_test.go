@@ -195,6 +195,9 @@ func (w *teller) offset(ctx context.Context, cl *kgo.Client, done int64) error {
 	rt := kmsg.NewTxnOffsetCommitRequestTopic()
 	rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 	rp.Offset = done
+	if rt.TopicID, err = topicID(ctx, cl); err != nil {
+		return err
+	}
 	rt.Topic, rt.Partitions = topic, append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
 	resp, err := req.RequestWith(ctx, cl)
@@ -205,4 +208,17 @@ func (w *teller) offset(ctx context.Context, cl *kgo.Client, done int64) error {
 		return fmt.Errorf("commit the offset: %w", err)
 	}
 	return nil
+}
+
+// topicID is what newer versions of requests name the topic by.
+func topicID(ctx context.Context, cl *kgo.Client) (id [16]byte, err error) {
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = kmsg.StringPtr(topic)
+	req.Topics = append(req.Topics, rt)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return id, err
+	}
+	return resp.Topics[0].TopicID, kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 }
