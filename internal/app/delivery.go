@@ -27,6 +27,7 @@ import (
 	"thalweg/internal/metrics"
 	s3store "thalweg/internal/objstore/s3"
 	"thalweg/internal/schemas"
+	"thalweg/internal/sigv4"
 	"thalweg/internal/vfs"
 )
 
@@ -81,19 +82,28 @@ func (s *Server) buckets() (s3.Store, error) {
 	if s.cfg.S3Keys == "" {
 		return nil, &errs.Error{Kind: errs.Invalid, Msg: "there are no credentials for the endpoint of S3", Hint: "give --s3-credentials FILE"}
 	}
-	name, err := absolute(s.cfg.S3Keys)
-	if err != nil {
+	var err error
+	if o.AccessKey, o.SecretKey, o.Token, err = credentialsFile(s.cfg.S3Keys); err != nil {
 		return nil, err
+	}
+	return s3store.New(o), nil
+}
+
+// credentialsFile reads a file of them, which must have some.
+func credentialsFile(path string) (key, secret, token string, err error) {
+	name, err := absolute(path)
+	if err != nil {
+		return "", "", "", err
 	}
 	file, err := vfs.ReadFile(vfs.OS{}, name, maxCredentials)
 	if err != nil {
-		return nil, err
+		return "", "", "", err
 	}
-	o.AccessKey, o.SecretKey, o.Token = readCredentials(string(file))
-	if o.AccessKey == "" || o.SecretKey == "" {
-		return nil, errs.New(errs.Invalid, name+" has no aws_access_key_id and aws_secret_access_key")
+	key, secret, token = readCredentials(string(file))
+	if key == "" || secret == "" {
+		return "", "", "", errs.New(errs.Invalid, name+" has no aws_access_key_id and aws_secret_access_key")
 	}
-	return s3store.New(o), nil
+	return key, secret, token, nil
 }
 
 // maxCredentials is more than a file of credentials has.
@@ -158,7 +168,16 @@ func (s *Server) functions(out *egress.Policy) (*lambda.Functions, error) {
 		name, url, _ := strings.Cut(f, "=")
 		urls[name] = url
 	}
-	return lambda.New(lambda.Config{URLs: urls, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock})
+	c := lambda.Config{URLs: urls, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock}
+	if s.cfg.LambdaKeys != "" {
+		key, secret, token, err := credentialsFile(s.cfg.LambdaKeys)
+		if err != nil {
+			return nil, err
+		}
+		c.Signer = &sigv4.Signer{AccessKeyID: key, Secret: sigv4.NewSecret(secret), Token: token, Region: string(s.cfg.Region),
+			Service: "lambda", Clock: s.clock}
+	}
+	return lambda.New(c)
 }
 
 // jitter is a random time of up to most.

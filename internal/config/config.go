@@ -49,6 +49,7 @@ type Config struct {
 	S3Endpoint  string      // where delivery streams put objects; "" is the server's own buckets
 	S3Keys      string      // file of the credentials for it
 	LambdaURL   string      // where all other functions are asked for; "" is nowhere
+	LambdaKeys  string      // file of the credentials for it; "" does not sign
 	Account     Account     // account of a request whose key names none
 	Region      Region      // region of the default cluster, and of the banner
 	Limits      limits.Mode // whether AWS's limits on rates apply

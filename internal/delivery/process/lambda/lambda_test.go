@@ -245,6 +245,11 @@ func header(s string) func(http.ResponseWriter) {
 	}
 }
 
+// secrets are those of the one key.
+type secrets struct{}
+
+func (secrets) Secret(string) (sigv4.Secret, uint64, bool) { return sigv4.NewSecret("secret"), 1, true }
+
 // TestEndpoint signs for Lambda's own API.
 func TestEndpoint(t *testing.T) {
 	signer := &sigv4.Signer{AccessKeyID: "AKIDEXAMPLE", Secret: sigv4.NewSecret("secret"), Region: "us-east-1", Service: "lambda", Clock: clock.NewManual(begin)}
@@ -254,6 +259,14 @@ func TestEndpoint(t *testing.T) {
 		}
 		if a := r.Header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/us-east-1/lambda/aws4_request, SignedHeaders=content-type;host;x-amz-") {
 			t.Errorf("%s", a)
+		}
+		body, _ := io.ReadAll(r.Body)
+		auth, refused := sigv4.Parse(r)
+		if refused == nil {
+			refused = sigv4.NewVerifier(clock.NewManual(begin), secrets{}).Verify(r, &auth, body, &sigv4.Rules{Service: "lambda"})
+		}
+		if refused != nil {
+			t.Errorf("the signature does not hold: %v", refused)
 		}
 		fmt.Fprint(w, `{"records":[{"recordId":"r0","result":"Dropped"}]}`)
 	})
