@@ -58,6 +58,12 @@ type Store struct {
 
 	mu      sync.RWMutex
 	buckets map[string]*bucket // guarded by mu
+
+	dirs sync.Mutex
+	// durable are directories of objects whose own names are known to be durable. It is
+	// guarded by dirs; what is removed while a bucket's tree is held for writing leaves
+	// it then.
+	durable map[string]bool
 }
 
 var _ objstore.Store = (*Store)(nil)
@@ -71,11 +77,6 @@ type bucket struct {
 	// while empty directories, or the bucket, are removed.
 	tree sync.RWMutex
 	gone bool // guarded by tree: the bucket has been removed
-
-	mu sync.Mutex
-	// durable are directories whose own names are known to be durable. It is
-	// guarded by mu, and only shrinks while tree is held for writing.
-	durable map[string]bool
 }
 
 // maxDurable bounds what is remembered of directories; forgetting costs syncs.
@@ -89,7 +90,7 @@ const (
 // Open opens the store in a directory, and removes what calls that a crash cut short
 // have left.
 func Open(o Options) (*Store, error) {
-	s := &Store{o: o, used: cmp.Or(o.Used, new(atomic.Int64)), buckets: map[string]*bucket{}}
+	s := &Store{o: o, used: cmp.Or(o.Used, new(atomic.Int64)), buckets: map[string]*bucket{}, durable: map[string]bool{}}
 	for _, d := range []string{s.tmp(), s.o.Dir + "/buckets"} {
 		if err := o.FS.MkdirAll(d, 0o700); err != nil {
 			return nil, failed("open object store", err)
@@ -155,7 +156,7 @@ func (s *Store) load(name string) error {
 }
 
 func (s *Store) newBucket(b objstore.Bucket) *bucket {
-	return &bucket{Bucket: b, dir: s.o.Dir + "/buckets/" + b.Name, durable: map[string]bool{}}
+	return &bucket{Bucket: b, dir: s.o.Dir + "/buckets/" + b.Name}
 }
 
 func (b *bucket) objects() string { return b.dir + "/objects" }
@@ -237,6 +238,9 @@ func (s *Store) takeBucket(name, dying string) error {
 		return err
 	}
 	b.gone = true
+	s.dirs.Lock()
+	clear(s.durable)
+	s.dirs.Unlock()
 	delete(s.buckets, name)
 	return s.o.FS.SyncDir(parent(b.dir))
 }

@@ -169,38 +169,35 @@ func (s *Store) makeDir(b *bucket, dir string) error {
 	if dir == "" {
 		return nil
 	}
-	b.mu.Lock()
-	known := b.durable[dir]
-	b.mu.Unlock()
-	if known {
+	if s.isDurable(b.objects() + dir) {
 		return nil
 	}
 	if err := s.o.FS.MkdirAll(b.objects()+dir, 0o700); err != nil {
 		return err
 	}
 	var made []string
-	for d := dir; d != ""; {
-		b.mu.Lock()
-		known := b.durable[d]
-		b.mu.Unlock()
-		if known {
-			break
-		}
-		made = append(made, d)
+	for d := dir; d != "" && !s.isDurable(b.objects()+d); {
+		made = append(made, b.objects()+d)
 		d = d[:strings.LastIndexByte(d, '/')]
 		if err := s.o.FS.SyncDir(b.objects() + d); err != nil {
 			return err
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.durable)+len(made) > maxDurable {
-		clear(b.durable)
+	s.dirs.Lock()
+	defer s.dirs.Unlock()
+	if len(s.durable)+len(made) > maxDurable {
+		clear(s.durable)
 	}
 	for _, d := range made {
-		b.durable[d] = true
+		s.durable[d] = true
 	}
 	return nil
+}
+
+func (s *Store) isDurable(dir string) bool {
+	s.dirs.Lock()
+	defer s.dirs.Unlock()
+	return s.durable[dir]
 }
 
 // Get implements [objstore.Store].
@@ -304,9 +301,9 @@ func (s *Store) prune(b *bucket, dir string) {
 			b.tree.Unlock()
 			return
 		}
-		b.mu.Lock()
-		delete(b.durable, dir)
-		b.mu.Unlock()
+		s.dirs.Lock()
+		delete(s.durable, b.objects()+dir)
+		s.dirs.Unlock()
 		b.tree.Unlock()
 		dir = dir[:strings.LastIndexByte(dir, '/')]
 	}

@@ -146,6 +146,9 @@ var bucketTests = []test{
 		s.wantBody("a/b/c", "x")
 		s.must(s.Delete(s.ctx(), s.at("a/b/c"), objstore.Condition{}))
 		s.must(s.DeleteBucket(s.ctx(), s.bucket))
+		s.must(s.CreateBucket(s.ctx(), objstore.Bucket{Name: s.bucket, Region: "eu-west-1", Owner: "111122223333"}))
+		s.put("a/b/c", "y")
+		s.wantBody("a/b/c", "y")
 	}},
 	{"nothing is found in a bucket that is not there", func(s *suite) {
 		none := objstore.Ref{Bucket: s.bucket + "-none", Key: "k"}
