@@ -12,14 +12,17 @@ import (
 // each round in it, in place; readers pin what they hand out. It is an image of
 // the end of the WAL: a frame is found by its file and position.
 type tail struct {
-	budget    *limits.Budget
-	max       int64
-	chunkSize int
+	budget *limits.Budget
+	max    int64
+	step   int // what chunkSize is a multiple of
 
-	mu     sync.RWMutex
-	chunks []*chunk // oldest first; the last is being filled
-	bytes  int64
-	spare  []byte // one standard buffer for the next chunk
+	mu sync.RWMutex
+	// chunkSize is what most rounds fit in, up to maxSteps: chunks of one size are
+	// made of each other's memory.
+	chunkSize int
+	chunks    []*chunk // oldest first; the last is being filled
+	bytes     int64
+	spare     []byte // one buffer of chunkSize for the next chunk
 }
 
 // chunk is a piece of one WAL file.
@@ -35,8 +38,13 @@ type chunk struct {
 	pins atomic.Int32
 }
 
+// maxSteps bounds chunkSize: a request can hold a large batch for each of several
+// partitions, and the ring is to be more than one chunk.
+const maxSteps = 4
+
 func newTail(budget *limits.Budget, maxBytes int64) *tail {
-	return &tail{budget: budget, max: maxBytes, chunkSize: int(min(max(maxBytes/16, 4<<10), 2<<20))}
+	step := int(min(max(maxBytes/16, 4<<10), 2<<20))
+	return &tail{budget: budget, max: maxBytes, step: step, chunkSize: step}
 }
 
 // room is how many bytes the last chunk can still take in file.
@@ -56,9 +64,12 @@ func (t *tail) last() *chunk { return t.chunks[len(t.chunks)-1] }
 
 // grow adds a chunk of at least need bytes for what comes at pos of file.
 func (t *tail) grow(file *walFile, pos int64, need int) {
-	size := max(need, t.chunkSize)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if need > t.chunkSize && need <= maxSteps*t.step {
+		t.chunkSize = (need + t.step - 1) / t.step * t.step
+	}
+	size := max(need, t.chunkSize)
 	for len(t.chunks) > 0 && t.bytes+int64(size) > t.max {
 		t.evict()
 	}
@@ -70,11 +81,12 @@ func (t *tail) grow(file *walFile, pos int64, need int) {
 		t.evict()
 	}
 	var buf []byte
-	if size == t.chunkSize && t.spare != nil {
-		buf, t.spare = t.spare, nil
+	if len(t.spare) == size {
+		buf = t.spare
 	} else {
 		buf = make([]byte, size)
 	}
+	t.spare = nil
 	c := &chunk{tail: t, buf: buf, file: file, pos: pos}
 	c.pins.Store(1)
 	t.chunks = append(t.chunks, c)
