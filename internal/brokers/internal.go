@@ -20,6 +20,9 @@ type keyedPartition struct {
 	kept  int64 // guarded by mu; bytes that the last rewriting took
 }
 
+// scanBytes is how much of a partition is looked at in one read.
+const scanBytes = 1 << 20
+
 // rewriteBytes is how many bytes a partition grows by, at least, before what is
 // alive in it is written again and the rest trimmed.
 const rewriteBytes = 1 << 20

@@ -28,9 +28,6 @@ type Offset struct {
 	Epoch        int32
 }
 
-// scanBytes is how much of a partition is looked at in one read.
-const scanBytes = 1 << 20
-
 // OffsetAt finds the offset for a place in time: of the first record whose time
 // is not before it, or of the named place.
 func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, committed bool) (Offset, *Error) {
@@ -54,30 +51,15 @@ func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, com
 		o.Offset = info.Start
 	case LatestTiered, EarliestPending: // nothing is tiered
 	case MaxTimestamp:
-		err = c.scan(ctx, p, info.Start, end, func(h batch.Header, b []byte) bool {
-			if h.MaxTimestamp <= o.Time {
-				return true
-			}
-			o.Offset, o.Time = c.firstAt(b, h, h.MaxTimestamp)
-			return true
-		})
+		var latest int64
+		if latest, err = c.log.LatestTimestamp(p, end); err == nil && latest >= 0 {
+			o.Offset, o.Time, err = c.firstFrom(ctx, p, end, latest)
+		}
 	default:
 		if at < 0 {
 			return Offset{}, refuse(UnsupportedVersion, "There is no timestamp %d.", at)
 		}
-		from := info.Start
-		if a := t.limits.after; a < at && !t.limits.logTime { // a batch that arrived earlier was too far behind it
-			if from, _, err = c.log.OffsetForTime(p, at-a); err != nil {
-				break
-			}
-		}
-		err = c.scan(ctx, p, max(from, info.Start), end, func(h batch.Header, b []byte) bool {
-			if h.MaxTimestamp < at {
-				return true
-			}
-			o.Offset, o.Time = c.firstAt(b, h, at)
-			return o.Offset < 0
-		})
+		o.Offset, o.Time, err = c.firstFrom(ctx, p, end, at)
 	}
 	if err != nil {
 		return Offset{}, logError(err)
@@ -88,42 +70,40 @@ func (c *Cluster) OffsetAt(ctx context.Context, t *Topic, i int32, at int64, com
 	return o, nil
 }
 
-// scan shows each batch from an offset to end until fn returns false.
-func (c *Cluster) scan(ctx context.Context, p log.PartitionID, from, end int64, fn func(batch.Header, []byte) bool) error {
-	for from < end {
+// firstFrom finds the first record of a partition below end whose time is not before
+// at; -1 is none.
+func (c *Cluster) firstFrom(ctx context.Context, p log.PartitionID, end, at int64) (offset, time int64, err error) {
+	for from := int64(0); ; {
 		if err := ctx.Err(); err != nil {
-			return err
+			return -1, -1, err
 		}
-		got, err := c.log.Read(p, from, scanBytes, log.Uncommitted)
+		if from, err = c.log.OffsetForTimestamp(p, from, at); err != nil || from < 0 || from >= end {
+			return -1, -1, err
+		}
+		got, err := c.log.Read(p, from, 1, log.Uncommitted)
 		if errors.Is(err, log.ErrOutOfRange) && from < got.Start {
-			from = got.Start // trimmed meanwhile
-			continue
+			from = got.Start // trimmed meanwhile, or its batch reaches over the start
+			got, err = c.log.Read(p, from, 1, log.Uncommitted)
 		}
 		if err != nil {
-			return err
+			return -1, -1, err
 		}
-		for _, b := range got.List {
-			from = b.Base + int64(b.Count)
-			h, err := batch.ParseHeader(b.Bytes)
-			if err != nil || h.Attributes&batch.Control != 0 {
-				continue
-			}
-			if b.Base >= end || !fn(h, b.Bytes) {
-				got.Release()
-				return nil
-			}
+		offset, next := int64(-1), end
+		if len(got.List) > 0 {
+			b := got.List[0]
+			next = b.Base + int64(b.Count)
+			offset, time = c.firstAt(b.Bytes, at)
 		}
-		empty := len(got.List) == 0
 		got.Release()
-		if empty {
-			return nil
+		if offset >= 0 {
+			return offset, time, nil
 		}
+		from = next // its header says more than its records
 	}
-	return nil
 }
 
 // firstAt finds the first record of a batch whose time is not before at.
-func (c *Cluster) firstAt(b []byte, h batch.Header, at int64) (offset, time int64) {
+func (c *Cluster) firstAt(b []byte, at int64) (offset, time int64) {
 	d := c.unpacks.Get().(*batch.Decompressor)
 	defer c.unpacks.Put(d)
 	b, err := d.Decompress(b)
