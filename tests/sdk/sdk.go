@@ -36,12 +36,13 @@ func Client(url string, options ...func(*kinesis.Options)) *kinesis.Client {
 		BaseEndpoint: aws.String(url),
 		Region:       Region,
 		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
-		HTTPClient:   &wholeBody{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}},
+		HTTPClient:   WholeBody(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}),
 	}
 	return kinesis.New(o, options...)
 }
 
-// wholeBody sends each request with a body that only net/http holds.
+// WholeBody returns a client of the SDK that sends each request with a body that only
+// net/http holds.
 //
 // The SDK closes the body that it gave as soon as an answer's headers are there;
 // if net/http has sent the body but not yet seen its end, which happens when the
@@ -49,6 +50,8 @@ func Client(url string, options ...func(*kinesis.Options)) *kinesis.Client {
 // net/http drops the connection, and reading the answer fails with "use of
 // closed network connection" (aws-sdk-go-v2 issue 2737). The SDK retries that by
 // default; these tests count every call and must not.
+func WholeBody(c *http.Client) aws.HTTPClient { return &wholeBody{c} }
+
 type wholeBody struct{ client *http.Client }
 
 func (w *wholeBody) Do(r *http.Request) (*http.Response, error) {

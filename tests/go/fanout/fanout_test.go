@@ -170,7 +170,7 @@ func transports(t *testing.T, s *harness.Server) map[string]*kinesis.Client {
 		return tr
 	}
 	client := func(url string, tr *http.Transport) *kinesis.Client {
-		return sdk.Client(url, sdk.NoRetry, func(o *kinesis.Options) { o.HTTPClient = &http.Client{Transport: tr} })
+		return sdk.Client(url, sdk.NoRetry, func(o *kinesis.Options) { o.HTTPClient = sdk.WholeBody(&http.Client{Transport: tr}) })
 	}
 	secure := "https://" + strings.TrimPrefix(s.Ready().HTTPS, "https://")
 	return map[string]*kinesis.Client{

@@ -53,7 +53,7 @@ func newSuite(t *testing.T, args ...string) *suite {
 
 func newClient(url string, via http.RoundTripper) *firehose.Client {
 	return firehose.New(firehose.Options{
-		BaseEndpoint: aws.String(url), Region: sdk.Region, HTTPClient: &http.Client{Transport: via},
+		BaseEndpoint: aws.String(url), Region: sdk.Region, HTTPClient: sdk.WholeBody(&http.Client{Transport: via}),
 		Credentials: credentials.NewStaticCredentialsProvider(sdk.AccessKey, sdk.SecretKey, ""),
 	})
 }
