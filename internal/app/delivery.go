@@ -23,7 +23,6 @@ import (
 	"thalweg/internal/delivery/process/lambda"
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
-	"thalweg/internal/log"
 	"thalweg/internal/metrics"
 	s3store "thalweg/internal/objstore/s3"
 	"thalweg/internal/schemas"
@@ -33,9 +32,6 @@ import (
 
 // deliveryDir is where deliveries set records aside, below the data directory.
 const deliveryDir = "/delivery"
-
-// deliveriesPartition is where plans and cursors are kept, beside the catalog's.
-func deliveriesPartition() log.PartitionID { return log.PartitionID{Index: 6} }
 
 func startDelivery(ctx context.Context, s *Server) error {
 	out, err := egress.New(s.cfg.OnLoopback(), s.cfg.AllowEgress)
@@ -58,7 +54,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 		kinds[spec.Kind] = spec
 	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
-		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: deliveriesPartition(), Clock: s.clock, Keys: s.keystore,
+		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: metadata(deliveriesIndex), Clock: s.clock, Keys: s.keystore,
 		Destinations: kinds, Files: s.batches, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
 		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, functions) },
 	})

@@ -14,7 +14,8 @@ import (
 func TestProducerIDsFenceNobody(t *testing.T) {
 	c := testConfig(t)
 	s := mustStart(t, c)
-	others := []log.PartitionID{{}, keysPartition(), tablesPartition(), {Index: 3}, queuesPartition()}
+	others := []log.PartitionID{{}, metadata(keysIndex), metadata(tablesIndex), metadata(usersIndex), metadata(queuesIndex),
+		metadata(deliveriesIndex), metadata(schemasIndex), metadata(lakeIndex)}
 	epochs := func() (out []uint32) {
 		for _, p := range others {
 			info, err := s.log.Info(p)
@@ -26,6 +27,11 @@ func TestProducerIDsFenceNobody(t *testing.T) {
 		return out
 	}
 	before := epochs()
+	ids := func() uint32 {
+		info, _ := s.log.Info(metadata(producersIndex)) // not there at first
+		return info.Epoch
+	}
+	block := ids()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addresses().Kafka))
 	if err != nil {
 		t.Fatal(err)
@@ -38,5 +44,8 @@ func TestProducerIDsFenceNobody(t *testing.T) {
 		if epoch != before[i] {
 			t.Errorf("the writer of partition %v is shut out", others[i])
 		}
+	}
+	if ids() == block {
+		t.Error("the ids that were given out are not counted")
 	}
 }

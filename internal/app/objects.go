@@ -5,7 +5,6 @@ import (
 
 	"thalweg/internal/iceberg"
 	"thalweg/internal/lake"
-	"thalweg/internal/log"
 	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/s3"
 )
@@ -31,14 +30,11 @@ func (s *Server) newS3() *s3.Door {
 		Hosts: hosts, Observer: s.metrics})
 }
 
-// lakePartition is where the catalog of Iceberg tables is kept, beside the catalog's.
-func lakePartition() log.PartitionID { return log.PartitionID{Index: 9} }
-
 // lakeShare is the part of the memory that its names and places may take.
 const lakeShare = 32
 
 func startLake(ctx context.Context, s *Server) (err error) {
-	s.lake, err = lake.Open(ctx, lake.Options{Log: s.log, Partition: lakePartition(), Clock: s.clock, Objects: s.objects,
+	s.lake, err = lake.Open(ctx, lake.Options{Log: s.log, Partition: metadata(lakeIndex), Clock: s.clock, Objects: s.objects,
 		Memory: s.budget, MaxBytes: int64(s.cfg.Memory) / lakeShare})
 	return err
 }

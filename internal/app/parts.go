@@ -169,15 +169,12 @@ type logKeys struct{ s *Server }
 
 func (k logKeys) Cipher(key uint32) (cipher.AEAD, error) { return k.s.keystore.Cipher(key) }
 
-// keysPartition is where the access keys are kept, beside the catalog's.
-func keysPartition() log.PartitionID { return log.PartitionID{Index: 1} }
-
 func startKeys(ctx context.Context, s *Server) error {
 	var err error
 	if s.keys, err = identity.NewKeys(s.keystore, s.clock); err != nil {
 		return err
 	}
-	store, err := meta.Open(ctx, meta.Options{Log: s.log, Partition: keysPartition(), Clock: s.clock, Machine: s.keys})
+	store, err := meta.Open(ctx, meta.Options{Log: s.log, Partition: metadata(keysIndex), Clock: s.clock, Machine: s.keys})
 	if err != nil {
 		return err
 	}
@@ -213,41 +210,31 @@ func startStreams(_ context.Context, s *Server) error {
 	return nil
 }
 
-// queuesPartition is where the queues are kept, beside the catalog's.
-func queuesPartition() log.PartitionID { return log.PartitionID{Index: 4} }
-
 func startQueues(ctx context.Context, s *Server) error {
 	var err error
-	s.queues, err = queues.Open(ctx, queues.Options{Streams: s.streams, Log: s.log, Partition: queuesPartition(), Clock: s.clock,
+	s.queues, err = queues.Open(ctx, queues.Options{Streams: s.streams, Log: s.log, Partition: metadata(queuesIndex), Clock: s.clock,
 		Memory: s.budget})
 	return err
 }
-
-// tablesPartition is where the tables are kept, beside the catalog's.
-func tablesPartition() log.PartitionID { return log.PartitionID{Index: 2} }
 
 // tablesShare is the part of the memory that tables may take.
 const tablesShare = 8
 
 func startTables(ctx context.Context, s *Server) error {
 	var err error
-	s.tables, err = tables.Open(ctx, tables.Options{Log: s.log, Partition: tablesPartition(), Clock: s.clock, Memory: s.budget,
+	s.tables, err = tables.Open(ctx, tables.Options{Log: s.log, Partition: metadata(tablesIndex), Clock: s.clock, Memory: s.budget,
 		MaxBytes: min(int64(s.cfg.Memory)/tablesShare, tables.MaxBytes)})
 	return err
 }
 
 func stopBackground(ctx context.Context, s *Server) error { return s.group.Stop(ctx) }
 
-// schemasPartition is where the databases of the Data Catalog are kept, beside the
-// catalog's.
-func schemasPartition() log.PartitionID { return log.PartitionID{Index: 8} }
-
 // schemasShare is the part of the memory that they may take.
 const schemasShare = 32
 
 func startSchemas(ctx context.Context, s *Server) error {
 	var err error
-	s.schemas, err = schemas.Open(ctx, schemas.Options{Log: s.log, Partition: schemasPartition(), Clock: s.clock, Memory: s.budget,
+	s.schemas, err = schemas.Open(ctx, schemas.Options{Log: s.log, Partition: metadata(schemasIndex), Clock: s.clock, Memory: s.budget,
 		MaxBytes: int64(s.cfg.Memory) / schemasShare})
 	return err
 }
