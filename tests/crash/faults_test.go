@@ -62,7 +62,7 @@ func (f *faultRun) reopen(seed uint64, kill bool) error {
 	} else {
 		m.fs = m.fs.Crash(seed)
 	}
-	m.fs.SetCapacity(0)
+	m.giveSpace()
 	m.onCall, m.log, m.faulty = nil, nil, false
 	m.open()
 	if m.failed == nil {
@@ -184,7 +184,7 @@ func TestSpaceRunsOutAtAnyCall(t *testing.T) {
 			if m.opts.MaxDisk > 0 {
 				return nil // may be reached for good
 			}
-			m.fs.SetCapacity(0)
+			m.giveSpace()
 			if st := m.log.State(); !st.Writable {
 				return fmt.Errorf("state after space ran out once: %+v", st)
 			}

@@ -57,6 +57,8 @@ type machine struct {
 	noSync bool  // the disk only pretends to sync
 	// faulty allows the log to have stopped writing, as a call has failed.
 	faulty bool
+	// tight tells that little space was left to the disk.
+	tight bool
 	// past are the states since the last durable acknowledgement, oldest first,
 	// kept only if appends are acknowledged when written.
 	past []*model

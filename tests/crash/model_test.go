@@ -453,6 +453,10 @@ func (p *part) matchesAborted(f found) error {
 // sealed is what an encrypted batch takes more.
 const sealed = 40
 
+// repacked is what a batch may take more when compaction has written it again: another
+// encoder of the same codec packs a little worse.
+const repacked = 64
+
 // mayStartAt checks that retention, if the start is not what was last told, took
 // nothing that the configuration keeps.
 func (p *part) mayStartAt(start, now int64) error {
@@ -466,6 +470,9 @@ func (p *part) mayStartAt(start, now int64) error {
 		after += int64(len(r.bytes))
 		if r.key != 0 {
 			after += sealed
+		}
+		if p.compacts.ever {
+			after += repacked
 		}
 		if r.base >= start || p.compacts.ever && !needed[r.base] {
 			continue

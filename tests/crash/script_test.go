@@ -352,19 +352,27 @@ func (m *machine) stepClock() {
 }
 
 // stepNoSpace fills the disk but for a little.
-func (m *machine) stepNoSpace() { m.fs.SetCapacity(m.fs.Used() + m.rng.Int64N(16<<10)) }
+func (m *machine) stepNoSpace() {
+	m.fs.SetCapacity(m.fs.Used() + m.rng.Int64N(16<<10))
+	m.tight = true
+}
 
-func (m *machine) stepSpace() { m.fs.SetCapacity(0) }
+func (m *machine) stepSpace() { m.giveSpace() }
+
+func (m *machine) giveSpace() {
+	m.fs.SetCapacity(0)
+	m.tight = false
+}
 
 func (m *machine) stepReopen() {
 	st := m.log.State()
-	writable, full := st.Writable, st.Full
+	writable, full := st.Writable, st.Full || m.tight // the mark of the stop may find no room
 	err := m.log.Close(context.Background())
 	if err != nil && !m.mayFail(err) {
 		m.fail("close: %w", err)
 		return
 	}
-	m.fs.SetCapacity(0)
+	m.giveSpace()
 	m.log = nil
 	m.opts = m.options()
 	m.open()
@@ -382,7 +390,7 @@ func (m *machine) stepCrash() {
 		m.fs = m.fs.Crash(m.rng.Uint64())
 		m.fs.SetNoSync(m.noSync)
 	}
-	m.fs.SetCapacity(0)
+	m.giveSpace()
 	m.log = nil
 	m.opts = m.options()
 	m.open()

@@ -186,7 +186,12 @@ func (l *Log) firstManifest() (*loaded, error) {
 	if l.o.ReadOnly {
 		return ld, nil
 	}
-	err := l.m.man.replace(&edit{flags: editSnapshot, nextFile: 1})
+	// A process that died may have left FORMAT without a durable name. The manifest is
+	// of its history and must not outlive it.
+	err := l.o.FS.SyncDir(l.layout.dir)
+	if err == nil {
+		err = l.m.man.replace(&edit{flags: editSnapshot, nextFile: 1})
+	}
 	if err != nil {
 		return nil, errs.Wrap(kindOf(err), "make data directory", err)
 	}
