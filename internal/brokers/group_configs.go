@@ -34,6 +34,17 @@ func (c *Cluster) GroupConfig(group, name string) (value string, own bool) {
 	return value, false
 }
 
+// ConfiguredGroups are the groups with entries of their own, by name.
+func (c *Cluster) ConfiguredGroups() (names []string) {
+	for _, r := range c.catalog.All(catalog.KindGroup) {
+		if r.Scope == c.scope && len(r.Group) > 0 {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 func (c *Cluster) groupKey(group string) catalog.Key {
 	return catalog.Key{Kind: catalog.KindGroup, Scope: c.scope, Name: group}
 }

@@ -11,8 +11,8 @@ import (
 
 // ListConfigResources
 //
-// Lists what has a configuration, of the types asked for: topics and brokers. There
-// is none of client metrics, groups and loggers.
+// Lists what has a configuration, of the types asked for: topics, brokers, and groups
+// that were given one. There is none of client metrics and loggers.
 //
 // Errors: UNSUPPORTED_VERSION for a type that there is not,
 // CLUSTER_AUTHORIZATION_FAILED.
@@ -41,7 +41,11 @@ func (d *Door) listConfigResources(_ *request, in *kmsg.ListConfigResourcesReque
 			for b := range d.cluster.Brokers() {
 				resp.ConfigResources = append(resp.ConfigResources, kmsg.ListConfigResourcesResponseConfigResource{Name: strconv.Itoa(int(b) + 1), Type: kind})
 			}
-		case loggers, clientMetrics, groups:
+		case groups:
+			for _, g := range d.cluster.ConfiguredGroups() {
+				resp.ConfigResources = append(resp.ConfigResources, kmsg.ListConfigResourcesResponseConfigResource{Name: g, Type: kind})
+			}
+		case loggers, clientMetrics:
 		default:
 			return &kmsg.ListConfigResourcesResponse{ErrorCode: int16(brokers.UnsupportedVersion)}, nil
 		}
