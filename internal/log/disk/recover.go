@@ -238,6 +238,9 @@ func (s *walScan) run() error {
 			return err
 		}
 	}
+	if s.durable <= s.after { // nothing that the segments do not have
+		s.next = max(s.next, s.after+1)
+	}
 	if s.durable >= s.next {
 		w := s.files[len(s.files)-1]
 		s.damage = append(s.damage, Damage{
@@ -330,6 +333,15 @@ func (s *walScan) bad(win *window, w *walFile, limit uint64) (more bool, err err
 			s.cuts = append(s.cuts, Cut{File: w.path, From: from, To: max(end, from+1), FirstLSN: want, Rounds: rounds})
 		}
 		return false, nil
+	}
+	if limit == 0 && s.durable <= s.after && at == 0 {
+		// All that is known to have been durable is in segments. A start that frees its
+		// files may have been cut off when the newest was gone and an older one, which
+		// ends before the checkpoint, was still there.
+		end, err := s.lastByte(win, w, from)
+		if err != nil || end <= from {
+			return false, err
+		}
 	}
 	d := Damage{File: w.path, From: from, To: w.size, FirstLSN: want, Reason: "round does not match its checksum"}
 	switch {
