@@ -14,6 +14,7 @@ import (
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/errs"
+	"thalweg/internal/objstore"
 	"thalweg/internal/streams"
 )
 
@@ -146,6 +147,32 @@ func update(t *testing.T, w *world, version, patch string) {
 		}})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A delivery stream puts nothing into the bucket of another account, which any can name:
+// names are global. What waits follows an update.
+func TestNotIntoAnothersBucket(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	if err := w.objects.CreateBucket(ctx, objstore.Bucket{Name: "theirs", Owner: "222222222222"}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.create("events", func(n *delivery.New) {
+		n.Config = dest.Config(strings.Replace(config, "s3:::"+bucket, "s3:::theirs", 1))
+	})
+	w.put("events", numbered(0, 5)...)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	if e := w.s.Explain(r); !strings.Contains(e.Status.Error, "S3.AccessDenied") {
+		t.Errorf("explained as %+v", e)
+	}
+	update(t, w, "1", `{"BucketARN":"arn:aws:s3:::`+bucket+`"}`)
+	w.flush("events")
+	equal(t, w.delivered("events"), trimmed(numbered(0, 5)))
+	if page, err := w.objects.List(ctx, "theirs", objstore.ListOptions{}); err != nil || len(page.Objects) > 0 {
+		t.Errorf("in the other account's bucket: %+v, %v", page.Objects, err)
 	}
 }
 

@@ -20,7 +20,8 @@ import (
 // the moment of the creation (a topic from ReadFromTimestamp, if given). It exists,
 // durably, when the call returns, so it is ACTIVE then and a waiter never waits. A
 // bucket must exist before anything can be delivered to it; until then deliveries
-// are tried again.
+// are tried again. So are they to a bucket of another account, which is never written
+// to; to a store that --s3-endpoint names, the operator's credentials say what may be.
 //
 // Roles are kept and described. They are not assumed: what the server may do to a
 // destination is its operator's to say.

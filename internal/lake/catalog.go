@@ -490,7 +490,7 @@ func (c *Catalog) write(ctx context.Context, s Scope, m *Metadata, old string) (
 		return "", nil, err
 	}
 	_, err = c.o.Objects.Put(ctx, at, strings.NewReader(string(raw)), objstore.PutOptions{
-		Headers: objstore.Headers{ContentType: "application/json"}, If: objstore.Condition{Absent: true}})
+		Headers: objstore.Headers{ContentType: "application/json"}, If: objstore.Condition{Absent: true}, Owner: s.Account})
 	if errors.Is(err, objstore.ErrKey) {
 		err = invalid("the table's location is too long")
 	}

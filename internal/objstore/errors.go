@@ -9,6 +9,7 @@ import (
 // Errors of a Store, compared with errors.Is.
 var (
 	ErrNoBucket       error = errs.New(errs.NotFound, "there is no such bucket")
+	ErrOwner          error = errs.New(errs.Denied, "the bucket is another account's")
 	ErrBucketName     error = errs.New(errs.Invalid, "the bucket's name is not valid")
 	ErrBucketExists   error = errs.New(errs.Exists, "there is a bucket of that name")
 	ErrBucketNotEmpty error = errs.New(errs.InUse, "the bucket is not empty")

@@ -46,8 +46,8 @@ type Store interface {
 	ListBuckets(ctx context.Context) ([]Bucket, error)
 
 	// Put stores what body holds up to its end as one object. Whatever error body
-	// returns is returned, and nothing is stored. Errors: ErrNoBucket, ErrKey,
-	// ErrPrecondition, ErrNoKey (If-Match without an object).
+	// returns is returned, and nothing is stored. Errors: ErrNoBucket, ErrOwner,
+	// ErrKey, ErrPrecondition, ErrNoKey (If-Match without an object).
 	Put(ctx context.Context, at Ref, body io.Reader, o PutOptions) (Info, error)
 	// Get opens an object. pick, if not nil, sees what it is and says which bytes
 	// are wanted; an error of pick's is returned as it is. Errors: ErrNoBucket,
@@ -126,6 +126,9 @@ type PutOptions struct {
 	Headers   Headers
 	If        Condition
 	Algorithm Algorithm // of the checksum to keep; 0 is CRC64NVME
+	// Owner, if not empty, is the account that the bucket must be of. A Store whose
+	// buckets are of accounts elsewhere does not look at it.
+	Owner string
 }
 
 // CopyOptions say how an object is copied.

@@ -18,6 +18,9 @@ func (s *Store) Put(ctx context.Context, at objstore.Ref, body io.Reader, o objs
 	if err != nil {
 		return objstore.Info{}, err
 	}
+	if o.Owner != "" && o.Owner != b.Owner {
+		return objstore.Info{}, objstore.ErrOwner
+	}
 	return s.put(ctx, b, at.Key, body, o.Algorithm, o.If, func(w *writer, h *head) error {
 		h.ETag, h.Checksum, h.Headers = w.etag(), w.checksum(), o.Headers
 		return nil

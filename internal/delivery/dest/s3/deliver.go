@@ -193,6 +193,7 @@ func (w *writing) finish() error {
 	_, err := w.store.Put(w.ctx, objstore.Ref{Bucket: w.c.bucket(), Key: o.key}, o.file, objstore.PutOptions{
 		Headers: objstore.Headers{ContentType: compress.ContentType, ContentEncoding: w.c.CompressionFormat.ContentEncoding()},
 		If:      objstore.Condition{Absent: true},
+		Owner:   w.batch.Stream.Account,
 	})
 	// One of that name is this one, from an attempt before: the name is the batch's own.
 	if err != nil && !errors.Is(err, objstore.ErrPrecondition) {

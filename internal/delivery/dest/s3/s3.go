@@ -156,6 +156,8 @@ func classify(err error, touched bool) error {
 	switch {
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, objstore.ErrOwner):
+		return &dest.Error{Code: "S3.AccessDenied", Message: "The bucket belongs to another account.", Untouched: !touched, Err: err}
 	case errors.Is(err, objstore.ErrNoBucket):
 		return &dest.Error{Code: "S3.NoSuchBucket", Message: "The specified bucket does not exist.", Untouched: !touched, Err: err}
 	}
