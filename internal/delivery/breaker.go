@@ -17,12 +17,16 @@ const (
 )
 
 // breakers keep thousands of delivery streams from asking a host that does not
-// answer: one probes, the others wait.
+// answer: one probes, the others wait. Each account has its own: what fails for one,
+// by a wrong key or a bucket that it may not use, is not to hold another's up.
 type breakers struct {
 	clock clock.Clock
 	mu    sync.Mutex
-	hosts map[string]*breaker // guarded by mu; those that have failed of late
+	hosts map[party]*breaker // guarded by mu; those that have failed of late
 }
+
+// party is whose deliveries go where.
+type party struct{ account, host string }
 
 type breaker struct {
 	failures int
@@ -33,7 +37,7 @@ type breaker struct {
 
 // enter waits until the host may be asked, or the context or stop ends it, which
 // it reports with false. exit must follow when it is true.
-func (b *breakers) enter(ctx context.Context, host string, stop <-chan struct{}) bool {
+func (b *breakers) enter(ctx context.Context, host party, stop <-chan struct{}) bool {
 	for {
 		b.mu.Lock()
 		h := b.hosts[host]
@@ -65,7 +69,7 @@ func (b *breakers) enter(ctx context.Context, host string, stop <-chan struct{})
 }
 
 // exit tells how it went.
-func (b *breakers) exit(host string, ok bool) {
+func (b *breakers) exit(host party, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.hosts[host]
@@ -90,7 +94,7 @@ func (b *breakers) exit(host string, ok bool) {
 }
 
 // open reports whether a host is left alone now.
-func (b *breakers) open(host string) bool {
+func (b *breakers) open(host party) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.hosts[host]

@@ -170,7 +170,8 @@ func (d *delivery) put(ctx context.Context, c dest.Config, b dest.Batch) (res de
 
 // try makes attempts until one succeeds, one fails for good, the time is over (the
 // zero time is never), or the stream is deleted: then one more is made.
-func (d *delivery) try(ctx context.Context, host string, until time.Time, attempt func(context.Context) error) error {
+func (d *delivery) try(ctx context.Context, at string, until time.Time, attempt func(context.Context) error) error {
+	host := party{d.r.Account, at}
 	for n := 0; ; n++ {
 		stop := make(chan struct{})
 		if d.deleting() {

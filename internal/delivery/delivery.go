@@ -136,7 +136,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		o: o, log: o.Log, catalog: o.Catalog, clock: o.Clock, slots: make(chan struct{}, o.Workers),
 		builders: sync.Pool{New: func() any { return new(batch.Builder) }},
-		breakers: breakers{clock: o.Clock, hosts: map[string]*breaker{}},
+		breakers: breakers{clock: o.Clock, hosts: map[party]*breaker{}},
 	}
 	var err error
 	if s.seal, err = newSealer(o.Keys.Secret("delivery secrets")); err != nil {

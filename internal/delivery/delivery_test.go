@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"thalweg/internal/catalog"
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/errs"
@@ -174,6 +175,29 @@ func TestNotIntoAnothersBucket(t *testing.T) {
 	if page, err := w.objects.List(ctx, "theirs", objstore.ListOptions{}); err != nil || len(page.Objects) > 0 {
 		t.Errorf("in the other account's bucket: %+v, %v", page.Objects, err)
 	}
+}
+
+// What one account's deliveries meet at a host holds up nobody else's.
+func TestHostFailsForOneAccount(t *testing.T) {
+	w := newWorld(t)
+	other := catalog.Scope{Account: "222222222222", Region: scope.Region}
+	r := w.create("events", func(n *delivery.New) { n.Scope = other }) // for which the bucket is another's
+	if _, err := w.s.Put(context.Background(), other, "events", bytesOf(numbered(0, 1)), delivery.Call{}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	for !w.s.Explain(r).HostAlone {
+		w.clock.AwaitTimers(1)
+		w.clock.Advance(time.Second)
+	}
+	own := w.create("events")
+	if w.s.Explain(own).HostAlone {
+		t.Error("the host is left alone for an account that has not asked it")
+	}
+	w.put("events", numbered(0, 5)...)
+	w.flush("events")
+	equal(t, w.delivered("events"), trimmed(numbered(0, 5)))
 }
 
 func TestDeleteSaysWhatIsLost(t *testing.T) {

@@ -107,7 +107,7 @@ func (s *Service) Explain(r *catalog.Resource) Explanation {
 	d := &r.Delivery.Destination
 	host := s.o.Destinations[d.Kind].Host(d.Config)
 	e := Explanation{Name: r.Name, State: string(r.State), Version: versionText(d.Version), Destination: d.Kind, Host: host,
-		HostAlone: s.breakers.open(host), Plan: l.current()}
+		HostAlone: s.breakers.open(party{r.Account, host}), Plan: l.current()}
 	l.mu.Lock()
 	e.Status = l.status
 	l.mu.Unlock()
