@@ -124,6 +124,9 @@ func (x *exchange) serve() error {
 	if err := x.find(); err != nil {
 		return err
 	}
+	if _, anyone := x.d.o.Auth.Anonymous(); !anyone && !signed(x.r) {
+		return refusal(http.StatusUnauthorized, "NotAuthorizedException", "requests must be signed with AWS4-HMAC-SHA256 for the service glue")
+	}
 	if err := x.readBody(); err != nil {
 		return err
 	}
@@ -187,23 +190,32 @@ func match(pattern string, path []string) (args []string, ok bool) {
 	return args, true
 }
 
+// firstBody is what is drawn for a body of which nothing has come yet.
+const firstBody = 16 << 10
+
+// readBody reads the body. The memory that it takes is drawn as it comes: nobody has
+// shown yet that he may send one, and a length is easily stated.
 func (x *exchange) readBody() error {
-	n := x.r.ContentLength
-	if n < 0 {
-		n = maxBody // as it comes
-	}
-	if n > maxBody {
+	if x.r.ContentLength > maxBody {
 		return refusal(http.StatusRequestEntityTooLarge, "BadRequestException", fmt.Sprintf("a request has at most %d bytes", maxBody))
 	}
-	if err := x.hold(bodyFactor * n); err != nil {
-		return err
+	for {
+		if room := cap(x.body); len(x.body) == room {
+			more := min(max(2*room, firstBody), maxBody+1)
+			if err := x.hold(bodyFactor * int64(more-room)); err != nil {
+				return err
+			}
+			x.body = append(make([]byte, 0, more), x.body...)
+		}
+		n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		switch {
+		case len(x.body) > maxBody, err != nil && !errors.Is(err, io.EOF):
+			return refusal(http.StatusBadRequest, "BadRequestException", "the body could not be read, or is too long")
+		case err != nil:
+			return nil
+		}
 	}
-	b, err := io.ReadAll(io.LimitReader(x.r.Body, n+1))
-	if err != nil || int64(len(b)) > n {
-		return refusal(http.StatusBadRequest, "BadRequestException", "the body could not be read, or is too long")
-	}
-	x.body = b
-	return nil
 }
 
 // hold draws memory until the request is answered.
@@ -220,11 +232,8 @@ const signingName = "glue"
 
 func (x *exchange) authenticate() error {
 	if !signed(x.r) {
-		if caller, ok := x.d.o.Auth.Anonymous(); ok {
-			x.caller = caller
-			return nil
-		}
-		return refusal(http.StatusUnauthorized, "NotAuthorizedException", "requests must be signed with AWS4-HMAC-SHA256 for the service glue")
+		x.caller, _ = x.d.o.Auth.Anonymous() // it was asked before
+		return nil
 	}
 	caller, err := x.d.o.Auth.Authenticate(x.r, signingName, x.body)
 	if err != nil {

@@ -3,6 +3,7 @@ package iceberg
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -232,4 +233,38 @@ func TestMemoryIsBounded(t *testing.T) {
 	if w.Code != 503 || b.budget.Used() != 64<<20 {
 		t.Fatal(w.Code, b.budget.Used())
 	}
+}
+
+// A request holds memory for what has come of its body, whatever length it states, and
+// none if nobody can have signed it.
+func TestBodyHoldsWhatHasCome(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		b := newBench(t, strict)
+		sent := &bodySeen{look: func() int64 { return b.budget.Used() }}
+		r := httptest.NewRequest("POST", "/iceberg/v1"+at+"/namespaces", sent)
+		r.ContentLength = -1
+		w := httptest.NewRecorder()
+		b.door.ServeHTTP(w, r)
+		switch {
+		case strict && (w.Code != 401 || sent.reads > 0):
+			t.Errorf("unsigned: status %d after %d reads", w.Code, sent.reads)
+		case !strict && (w.Code != 400 || sent.most > 256<<10):
+			t.Errorf("status %d, with %d bytes held for one that has come", w.Code, sent.most)
+		}
+	}
+}
+
+// bodySeen is one byte, and then the connection breaks.
+type bodySeen struct {
+	look  func() int64
+	most  int64
+	reads int
+}
+
+func (s *bodySeen) Read(p []byte) (int, error) {
+	s.most = max(s.most, s.look())
+	if s.reads++; s.reads > 1 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return copy(p, "{"), nil
 }
