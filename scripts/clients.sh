@@ -35,7 +35,7 @@ need node nodejs npm
 need javac openjdk-17-jdk-headless
 need mvn maven
 need kcat kcat
-need psql postgresql
+need pg_ctlcluster postgresql
 
 [ -n "${THALWEG_BIN:-}" ] || [ -x bin/thalweg ] || make build
 THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
