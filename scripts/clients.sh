@@ -4,7 +4,7 @@
 # Kafka Streams, Kinesis Producer and Client Libraries, Flink),
 # tests/kafka/clients (kcat, Apache Kafka's tools, Kafka Connect) and tests/go
 # (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against the real
-# binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log on a real
+# binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log and a delivery stream on a real
 # Apache Kafka. Versions are pinned; each install is tried three times, then this
 # fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail

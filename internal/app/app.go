@@ -25,6 +25,7 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/files"
+	"thalweg/internal/delivery/remote"
 	"thalweg/internal/iceberg"
 	"thalweg/internal/identity"
 	"thalweg/internal/lake"
@@ -76,7 +77,8 @@ type Server struct {
 	s3       *s3.Door
 	schemas  *schemas.Service
 	delivery *delivery.Service
-	batches  *files.Dir // what deliveries have set aside
+	batches  *files.Dir       // what deliveries have set aside
+	sources  *remote.Clusters // the Kafka clusters elsewhere that they may read; nil is none
 	lake     *lake.Catalog
 	iceberg  *iceberg.Door
 	services []*awsapi.Service

@@ -21,6 +21,7 @@ import (
 	"thalweg/internal/delivery/files"
 	"thalweg/internal/delivery/process"
 	"thalweg/internal/delivery/process/lambda"
+	"thalweg/internal/delivery/remote"
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
 	"thalweg/internal/metrics"
@@ -53,9 +54,13 @@ func startDelivery(ctx context.Context, s *Server) error {
 	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store, s3.TablesFunc(s.columns), s.budget), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
+	topics, err := s.remote(out)
+	if err != nil {
+		return err
+	}
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: s.catalog, Streams: s.streams, Partition: metadata(deliveriesIndex), Clock: s.clock, Keys: s.keystore,
-		Destinations: kinds, Files: s.batches, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
+		Destinations: kinds, Files: s.batches, Remote: topics, Group: s.group, Memory: s.budget, Logger: s.logger, Jitter: jitter, Limits: s.cfg.Limits,
 		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, functions) },
 	})
 	if err != nil {
@@ -64,6 +69,42 @@ func startDelivery(ctx context.Context, s *Server) error {
 	s.delivery.Start()
 	s.deliveryMetrics()
 	return nil
+}
+
+func stopDelivery(_ context.Context, s *Server) error {
+	if s.sources != nil {
+		s.sources.Close()
+	}
+	return nil
+}
+
+// remote are the Kafka clusters of --kafka-sources.
+func (s *Server) remote(out *egress.Policy) (delivery.Remote, error) {
+	if s.cfg.KafkaSources == "" {
+		return nil, nil
+	}
+	name, err := absolute(s.cfg.KafkaSources)
+	if err != nil {
+		return nil, err
+	}
+	const limit = 1 << 20
+	doc, err := vfs.ReadFile(vfs.OS{}, name, limit)
+	if err != nil {
+		return nil, errs.Wrap(errs.KindOf(err), "read --kafka-sources", err)
+	}
+	all, err := remote.Parse(doc)
+	if err != nil {
+		return nil, errs.Wrap(errs.Invalid, "read --kafka-sources", err)
+	}
+	for i := range all {
+		if all[i].Authorities, err = authorities(all[i].CA, "the ca of --kafka-sources"); err != nil {
+			return nil, err
+		}
+	}
+	if s.sources, err = remote.Open(all, out); err != nil {
+		return nil, err
+	}
+	return s.sources, nil
 }
 
 // buckets are where deliveries put objects.

@@ -44,8 +44,9 @@ func startKafka(ctx context.Context, s *Server) error {
 
 func stopKafka(ctx context.Context, s *Server) error { return s.clusters.Shutdown(ctx) }
 
-// kafkaClientCA reads the authorities that vouch for clients; nil for no file.
-func kafkaClientCA(file string) (*x509.CertPool, error) {
+// authorities reads those that vouch for a peer, from a file that a setting names; nil
+// for no file.
+func authorities(file, setting string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -56,11 +57,11 @@ func kafkaClientCA(file string) (*x509.CertPool, error) {
 	const limit = 1 << 20
 	pem, err := vfs.ReadFile(vfs.OS{}, name, limit)
 	if err != nil {
-		return nil, errs.Wrap(errs.KindOf(err), "read --kafka-client-ca", err)
+		return nil, errs.Wrap(errs.KindOf(err), "read "+setting, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &errs.Error{Kind: errs.Invalid, Msg: "--kafka-client-ca " + file + " has no certificate in PEM"}
+		return nil, &errs.Error{Kind: errs.Invalid, Msg: setting + " " + file + " has no certificate in PEM"}
 	}
 	return pool, nil
 }

@@ -199,7 +199,7 @@ func (s *Server) kafkaListener(l config.KafkaListener, addrs []string, certified
 	var clients *x509.CertPool
 	if certified {
 		var err error
-		if clients, err = kafkaClientCA(s.cfg.KafkaCA); err != nil {
+		if clients, err = authorities(s.cfg.KafkaCA, "--kafka-client-ca"); err != nil {
 			return k, err
 		}
 	}

@@ -72,7 +72,7 @@ func serverParts() []part {
 		{"schemas", startSchemas, nil},
 		{"clusters", newClusters, nil},
 		{"objects", startObjects, nil},
-		{"delivery", startDelivery, nil},
+		{"delivery", startDelivery, stopDelivery},
 		{"lake", startLake, nil},
 		{"background", nothing, stopBackground},
 		{"doors", startDoors, nil},

@@ -52,7 +52,9 @@ type DeliverySource struct {
 	Topic        string `json:"topic,omitempty"`
 	Connectivity string `json:"connectivity,omitempty"`
 	ReadFrom     int64  `json:"read_from,omitempty"`
-	// Stream is the source's number. Starts are where delivery begins in the shards
+	// Remote tells that the cluster is not this server's.
+	Remote bool `json:"remote,omitempty"`
+	// Stream is the source's number, 0 if it is Remote. Starts are where delivery begins in the shards
 	// that there were at Started (Unix milliseconds); in later ones it begins with
 	// the first record.
 	Stream  uint64       `json:"stream"`

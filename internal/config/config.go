@@ -39,6 +39,7 @@ type Config struct {
 	KafkaPorts   PortRange       // of the clusters that are made; any that are free when not set
 	KafkaReauth  Duration        // after which a Kafka client must prove again who it is
 	KafkaSecrets string          // directory of the secrets that users of clusters are made of; "" is none
+	KafkaSources string          // file of the clusters elsewhere whose topics delivery streams may read; "" is none
 	KafkaCA      string          // PEM file of authorities that vouch for Kafka clients' certificates; "" asks for none
 
 	Auth        Auth        // which requests are believed

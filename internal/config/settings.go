@@ -55,6 +55,8 @@ func (c *Config) Settings() []Setting {
 			"Clients of an SSL listener must then show a certificate, and are known by its subject, as in Apache Kafka: `User:CN=...`. Without it they are `User:ANONYMOUS`."},
 		{"kafka-secrets", text{&c.KafkaSecrets, "DIR"}, "directory of the secrets that the MSK API makes users of clusters from",
 			"BatchAssociateScramSecret finds the secret of an ARN in the file of its name here, `AmazonMSK_...`, with the six letters at the end of the ARN or without: `{\"username\": \"...\", \"password\": \"...\"}`, as AWS Secrets Manager keeps it."},
+		{"kafka-sources", text{&c.KafkaSources, "FILE"}, "Kafka clusters elsewhere whose topics delivery streams may read",
+			"A JSON array, read once, at the start: `[{\"arn\": \"arn:aws:kafka:REGION:ACCOUNT:cluster/NAME/UUID\", \"accounts\": [\"000000000000\"], \"brokers\": [\"HOST:PORT\"], \"tls\": true, \"ca\": \"FILE\", \"sasl\": {\"mechanism\": \"SCRAM-SHA-512\", \"username\": \"...\", \"password\": \"...\"}}]`. An MSKSourceConfiguration names the cluster by that ARN, and only delivery streams of those accounts. The mechanism is PLAIN under TLS, SCRAM-SHA-256, SCRAM-SHA-512, or AWS_MSK_IAM with `access_key`, `secret_key` and, if there is one, `session_token`. Brokers are connected to as `--allow-egress` has it."},
 		{"kafka-brokers", brokerCount{&c.KafkaBrokers}, "brokers that a Kafka cluster shows",
 			"Each has a port of its own: so many from the listener's on, or free ones for port 0. They share one log, so that a replication factor up to this number is accepted and stores one copy."},
 		{"kafka-ports", &c.KafkaPorts, "ports of the Kafka clusters that are made through the MSK API",

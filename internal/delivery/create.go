@@ -51,6 +51,14 @@ func (s *Service) Create(ctx context.Context, n New) (*catalog.Resource, error) 
 		return nil, err
 	}
 	config = s.sealSecrets(spec, config)
+	now := clock.Millis(s.clock)
+	if n.Source != nil && n.Source.Remote {
+		src := *n.Source
+		if err := s.beginElsewhere(ctx, n.Scope.Account, &src, now); err != nil {
+			return nil, invalid("The topic %s of the cluster %s cannot be read: %v", src.Topic, src.ARN, err)
+		}
+		n.Source = &src
+	}
 	var made *catalog.Resource
 	err = s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		if tx.Get(deliveryKey(n.Scope, n.Name)) != nil {
@@ -64,8 +72,10 @@ func (s *Service) Create(ctx context.Context, n New) (*catalog.Resource, error) 
 			Number: tx.NewStreamNumber(), Type: n.Type, ThroughputHintMiB: n.ThroughputHintMiB,
 			Destination: catalog.DeliveryDestination{Version: 1, Kind: n.Kind, Config: config},
 		}
-		now := clock.Millis(s.clock)
-		if n.Source != nil {
+		switch {
+		case n.Source != nil && n.Source.Remote:
+			d.Source = n.Source
+		case n.Source != nil:
 			src := *n.Source
 			if err := s.begin(&src, now); err != nil {
 				return err

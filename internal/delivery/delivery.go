@@ -79,6 +79,8 @@ type Options struct {
 	// Process makes the stages that a configuration asks for, in their order.
 	Process func(c dest.Config, e dest.Env) ([]dest.Processor, error)
 	Files   Files
+	// Remote are topics of other Kafka clusters; nil is none.
+	Remote Remote
 	// Group is where deliveries run.
 	Group *lifecycle.Group
 	// Jitter returns a random time, more than nothing, of up to most.

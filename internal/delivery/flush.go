@@ -23,8 +23,12 @@ func (s *Service) Flush(ctx context.Context, r *catalog.Resource) error {
 	}()
 	want := map[log.PartitionID]int64{}
 	starts := map[log.PartitionID]int64{}
-	if err := s.targets(r, l, want, starts); err != nil {
+	at, err := s.sourceOf(r, l).all()
+	if err != nil {
 		return err
+	}
+	for _, p := range at {
+		want[p.partition], starts[p.partition] = p.end, p.next
 	}
 	s.rouse(r)
 	l.nudge()
@@ -54,31 +58,6 @@ func (s *Service) Flush(ctx context.Context, r *catalog.Resource) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// targets are the ends of all that r reads, as they are now, and where it begins.
-func (s *Service) targets(r *catalog.Resource, l *line, want, starts map[log.PartitionID]int64) error {
-	if r.Delivery.Type == DirectPut {
-		p := r.Delivery.Partition(0)
-		info, err := s.log.Info(p)
-		want[p] = info.End
-		return err
-	}
-	from := s.catalog.StreamNumber(r.Delivery.Source.Stream)
-	if from == nil {
-		return errs.New(errs.NotFound, "the source "+r.Delivery.Source.ARN+" does not exist any more")
-	}
-	src := &streamSource{s: s, line: l, src: r.Delivery.Source}
-	for i := range from.Stream.Shards {
-		sh := from.Stream.Shards[i].Number
-		p := from.Stream.PartitionOf(sh)
-		info, err := s.log.Info(p)
-		if err != nil {
-			return err
-		}
-		want[p], starts[p] = info.Stable, src.start(sh, p)
-	}
-	return nil
 }
 
 // Explanation is what a delivery stream is doing, and why.
@@ -173,18 +152,19 @@ func (s *Service) Replay(r *catalog.Resource, since time.Time) error {
 	if l.current() != nil {
 		return errs.New(errs.InUse, "a batch is on its way: try again when it is delivered")
 	}
-	at, err := s.replayPlaces(r)
+	src := s.sourceOf(r, l)
+	at, err := src.all()
 	if err != nil {
 		return err
 	}
 	var back []Range
 	for _, p := range at {
-		offset, _, err := s.log.OffsetForTime(p, since.UnixMilli())
+		offset, err := src.offset(p, since.UnixMilli())
 		if err != nil {
 			return err
 		}
-		if next, _ := l.cursor(p); offset < next {
-			back = append(back, Range{Stream: p.Stream, Generation: p.Generation, Index: p.Index, To: offset})
+		if next, _ := l.cursor(p.partition); offset < next {
+			back = append(back, Range{Stream: p.partition.Stream, Generation: p.partition.Generation, Index: p.partition.Index, To: offset})
 		}
 	}
 	if len(back) == 0 {
@@ -196,18 +176,4 @@ func (s *Service) Replay(r *catalog.Resource, since time.Time) error {
 	s.rouse(r)
 	l.nudge()
 	return nil
-}
-
-func (s *Service) replayPlaces(r *catalog.Resource) (out []log.PartitionID, err error) {
-	if r.Delivery.Type == DirectPut {
-		return []log.PartitionID{r.Delivery.Partition(0)}, nil
-	}
-	from := s.catalog.StreamNumber(r.Delivery.Source.Stream)
-	if from == nil {
-		return nil, errs.New(errs.NotFound, "the source "+r.Delivery.Source.ARN+" does not exist any more")
-	}
-	for i := range from.Stream.Shards {
-		out = append(out, from.Stream.PartitionOf(from.Stream.Shards[i].Number))
-	}
-	return out, nil
 }

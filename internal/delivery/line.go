@@ -15,16 +15,17 @@ type line struct {
 	// plan names a version that is kept.
 	planning sync.Mutex
 
-	mu      sync.Mutex
-	key     catalog.Key // guarded by mu, like all below
-	arn     string
-	cursors map[log.PartitionID]int64 // the next offset that no plan has taken to its end
-	plan    *Plan                     // the one under way; nil is none
-	running bool
-	flush   int           // how many wait for all to be delivered
-	poke    chan struct{} // of length 1: something is to be looked at
-	changed chan struct{} // closed, and replaced, when the cursors have moved
-	status  Status
+	mu       sync.Mutex
+	key      catalog.Key // guarded by mu, like all below
+	arn      string
+	cursors  map[log.PartitionID]int64 // the next offset that no plan has taken to its end
+	plan     *Plan                     // the one under way; nil is none
+	running  bool
+	flush    int           // how many wait for all to be delivered
+	poke     chan struct{} // of length 1: something is to be looked at
+	changed  chan struct{} // closed, and replaced, when the cursors have moved
+	status   Status
+	arrivals arrivals
 
 	dedup dedup
 	use   use
@@ -58,6 +59,13 @@ func (l *line) current() *Plan {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.plan
+}
+
+// planned notes what a plan has taken of a topic elsewhere.
+func (l *line) planned(p *Plan) {
+	l.mu.Lock()
+	l.arrivals = arrivals{mean: max(p.Bytes/p.Records, 1)}
+	l.mu.Unlock()
 }
 
 func (l *line) set(st Status) {

@@ -126,7 +126,7 @@ func (w *runner) gather(ctx context.Context, r *catalog.Resource) (parked bool, 
 	if err != nil {
 		return false, err
 	}
-	oldest, closed, err := w.s.oldest(at)
+	oldest, untold, err := src.oldest(at)
 	switch {
 	case err != nil:
 		return false, err
@@ -134,7 +134,11 @@ func (w *runner) gather(ctx context.Context, r *catalog.Resource) (parked bool, 
 		return true, nil
 	case oldest == 0:
 		w.line.set(Status{Waiting: "for records"})
-		w.wait(ctx, at, 1, 0)
+		if src.told() {
+			w.wait(ctx, at, 1, 0)
+		} else {
+			w.wait(ctx, nil, 0, lookEvery)
+		}
 		return false, nil
 	}
 	c, err := readCommon(r.Delivery.Destination.Config)
@@ -147,9 +151,13 @@ func (w *runner) gather(ctx context.Context, r *catalog.Resource) (parked bool, 
 	}
 	size := or(c.BufferingHints.SizeInMBs, defaultSizeMiB) << 20
 	rest := time.UnixMilli(oldest).Add(interval).Sub(w.s.clock.Now())
-	if rest > 0 && closed < size && !w.flushing() {
+	if rest > 0 && untold < size && !w.flushing() {
 		w.line.set(Status{Waiting: "for the buffer to fill", Next: time.UnixMilli(oldest).Add(interval)})
-		if woke := w.wait(ctx, at, size-closed, rest); woke == byPoke || woke == byEnd {
+		if !src.told() {
+			w.wait(ctx, nil, 0, min(rest, lookEvery))
+			return false, nil
+		}
+		if woke := w.wait(ctx, at, size-untold, rest); woke == byPoke || woke == byEnd {
 			return false, nil
 		}
 	}
@@ -170,30 +178,6 @@ func or(v *int64, def int64) int64 {
 		return def
 	}
 	return *v
-}
-
-// oldest is when the oldest record at some places arrived, 0 if there is none, and
-// how many bytes about are there in closed ones.
-func (s *Service) oldest(at []place) (arrival, closed int64, err error) {
-	for _, p := range at {
-		if !p.pending() {
-			continue
-		}
-		got, err := s.log.Read(p.partition, p.next, 1, log.Uncommitted)
-		if err != nil {
-			return 0, 0, err
-		}
-		if len(got.List) > 0 && (arrival == 0 || got.List[0].Arrival < arrival) {
-			arrival = max(got.List[0].Arrival, 1)
-		}
-		got.Release()
-		if p.closed {
-			if info, err := s.log.Info(p.partition); err == nil {
-				closed += info.Bytes * (p.end - p.next) / max(1, info.End-info.Start)
-			}
-		}
-	}
-	return arrival, closed, nil
 }
 
 // plan takes what is there, up to size bytes, makes a plan of it and commits that.
@@ -258,26 +242,28 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 			w.wait(ctx, nil, 0, gatherFor)
 			return nil
 		}
-		return w.commitPlan(p)
+		return w.commitPlan(p, at)
 	}
+	w.line.planned(p)
 	if g != nil {
 		if err := g.finish(w.s.o.Files, p.ID); err != nil {
 			return err
 		}
 	}
-	return w.commitPlan(p)
+	return w.commitPlan(p, at)
 }
 
 // commitPlan commits a plan, or of one without records where it ends; unless the
 // destination is another by now, for which what was set aside was not made, or a replay
-// has moved the cursors.
-func (w *runner) commitPlan(p *Plan) error {
+// has moved the cursors. It was made of what was at some places.
+func (w *runner) commitPlan(p *Plan, at []place) error {
 	w.line.planning.Lock()
 	defer w.line.planning.Unlock()
 	r := w.s.catalog.Get(w.key)
 	moved := slices.ContainsFunc(p.Ranges, func(x Range) bool {
 		next, known := w.line.cursor(x.Partition())
-		return known && next > x.From || known && next < x.From && !w.trimmed(x)
+		trimmed := slices.ContainsFunc(at, func(from place) bool { return from.partition == x.Partition() && from.first == x.From })
+		return known && next > x.From || known && next < x.From && !trimmed
 	})
 	switch {
 	case r != nil && r.Delivery.Destination.Version == p.Version && !moved && p.Records > 0:
@@ -288,12 +274,6 @@ func (w *runner) commitPlan(p *Plan) error {
 		return w.s.o.Files.Remove(p.ID)
 	}
 	return nil
-}
-
-// trimmed tells that a range begins where the log does.
-func (w *runner) trimmed(x Range) bool {
-	info, err := w.s.log.Info(x.Partition())
-	return err == nil && x.From <= info.Start
 }
 
 // work takes a worker's place and memory; release gives them back. It is false when

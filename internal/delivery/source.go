@@ -23,7 +23,8 @@ var errEnough = errors.New("enough")
 type place struct {
 	partition log.PartitionID
 	shard     ids.Shard
-	next      int64
+	// first is the first offset that is still there, next not before it.
+	first, next int64
 	// closed tells that nothing is appended any more; end is how far it goes.
 	closed bool
 	end    int64
@@ -38,6 +39,15 @@ func (p place) pending() bool { return p.next < p.end }
 type source interface {
 	// places are where there are records, or will be, to be delivered next.
 	places() ([]place, error)
+	// all are all places, those too whose turn has not come.
+	all() ([]place, error)
+	// told is whether the log tells of new records; else places must be asked.
+	told() bool
+	// oldest is when the oldest record at some places arrived, 0 if there is none, and
+	// how many bytes about are there that the log does not tell of.
+	oldest(at []place) (arrival, untold int64, err error)
+	// offset is that of the first record at a place that arrived at a time or later.
+	offset(p place, at int64) (int64, error)
 	// read yields the records of a place from its next on, up to the end as it is
 	// now, and returns what follows the last that was yielded without an error. An
 	// error of yield ends it; errEnough is then no error, and takes the record in or
@@ -47,15 +57,50 @@ type source interface {
 
 // sourceOf returns where r's records come from.
 func (s *Service) sourceOf(r *catalog.Resource, l *line) source {
-	if r.Delivery.Type == DirectPut {
-		return &directSource{s: s, line: l, partition: r.Delivery.Partition(0)}
+	switch {
+	case r.Delivery.Type == DirectPut:
+		return &directSource{logSource{s}, l, r.Delivery.Partition(0)}
+	case r.Delivery.Source.Remote:
+		return &topicSource{s: s, line: l, r: r}
 	}
-	return &streamSource{s: s, line: l, src: r.Delivery.Source}
+	return &streamSource{logSource{s}, l, r.Delivery.Source}
+}
+
+// logSource is what sources in the log have in common.
+type logSource struct{ s *Service }
+
+func (d logSource) told() bool { return true }
+
+func (d logSource) oldest(at []place) (arrival, closed int64, err error) {
+	for _, p := range at {
+		if !p.pending() {
+			continue
+		}
+		got, err := d.s.log.Read(p.partition, p.next, 1, log.Uncommitted)
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(got.List) > 0 && (arrival == 0 || got.List[0].Arrival < arrival) {
+			arrival = max(got.List[0].Arrival, 1)
+		}
+		got.Release()
+		if p.closed {
+			if info, err := d.s.log.Info(p.partition); err == nil {
+				closed += info.Bytes * (p.end - p.next) / max(1, info.End-info.Start)
+			}
+		}
+	}
+	return arrival, closed, nil
+}
+
+func (d logSource) offset(p place, at int64) (int64, error) {
+	offset, _, err := d.s.log.OffsetForTime(p.partition, at)
+	return offset, err
 }
 
 // directSource is a delivery stream's own partition.
 type directSource struct {
-	s         *Service
+	logSource
 	line      *line
 	partition log.PartitionID
 }
@@ -66,8 +111,10 @@ func (d *directSource) places() ([]place, error) {
 		return nil, err
 	}
 	next, _ := d.line.cursor(d.partition)
-	return []place{{partition: d.partition, next: max(next, info.Start), end: info.End, tip: info.End}}, nil
+	return []place{{partition: d.partition, first: info.Start, next: max(next, info.Start), end: info.End, tip: info.End}}, nil
 }
+
+func (d *directSource) all() ([]place, error) { return d.places() }
 
 func (d *directSource) read(p place, to int64, yield func(*dest.Record) (bool, error)) (int64, error) {
 	next := p.next
@@ -126,18 +173,27 @@ func enough(err error) error {
 
 // streamSource is the shards of a stream, or the partitions of a topic.
 type streamSource struct {
-	s    *Service
+	logSource
 	line *line
 	src  *catalog.DeliverySource
 }
 
-// places are the shards whose parents have been read to their ends.
-func (d *streamSource) places() ([]place, error) {
+// stream is the one that is read.
+func (d *streamSource) stream() (*catalog.Resource, error) {
 	r := d.s.catalog.StreamNumber(d.src.Stream)
 	if r == nil {
 		return nil, errs.New(errs.NotFound, "the source "+d.src.ARN+" does not exist any more")
 	}
-	all := map[ids.Shard]place{}
+	return r, nil
+}
+
+// all are the shards, in their order.
+func (d *streamSource) all() ([]place, error) {
+	r, err := d.stream()
+	if err != nil {
+		return nil, err
+	}
+	var out []place
 	for i := range r.Stream.Shards {
 		sh := &r.Stream.Shards[i]
 		p := place{partition: r.Stream.PartitionOf(sh.Number), shard: sh.Number, closed: !sh.Open()}
@@ -145,9 +201,26 @@ func (d *streamSource) places() ([]place, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.end, p.tip = info.Stable, info.End
-		p.next = max(d.start(sh.Number, p.partition), info.Start)
-		all[sh.Number] = p
+		p.first, p.end, p.tip = info.Start, info.Stable, info.End
+		p.next = max(startIn(d.line, d.src, sh.Number, p.partition), info.Start)
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// places are the shards whose parents have been read to their ends.
+func (d *streamSource) places() ([]place, error) {
+	r, err := d.stream()
+	if err != nil {
+		return nil, err
+	}
+	list, err := d.all()
+	if err != nil {
+		return nil, err
+	}
+	all := map[ids.Shard]place{}
+	for _, p := range list {
+		all[p.shard] = p
 	}
 	var out []place
 	for i := range r.Stream.Shards {
@@ -167,12 +240,12 @@ func (d *streamSource) places() ([]place, error) {
 	return out, nil
 }
 
-// start is where delivery goes on in a shard.
-func (d *streamSource) start(shard ids.Shard, p log.PartitionID) int64 {
-	if next, known := d.line.cursor(p); known {
+// startIn is where delivery goes on in a source's shard.
+func startIn(l *line, src *catalog.DeliverySource, shard ids.Shard, p log.PartitionID) int64 {
+	if next, known := l.cursor(p); known {
 		return next
 	}
-	for _, st := range d.src.Starts {
+	for _, st := range src.Starts {
 		if st.Shard == shard {
 			return st.Offset
 		}
@@ -181,9 +254,9 @@ func (d *streamSource) start(shard ids.Shard, p log.PartitionID) int64 {
 }
 
 func (d *streamSource) read(p place, to int64, yield func(*dest.Record) (bool, error)) (int64, error) {
-	r := d.s.catalog.StreamNumber(d.src.Stream)
-	if r == nil {
-		return p.next, errs.New(errs.NotFound, "the source "+d.src.ARN+" does not exist any more")
+	r, err := d.stream()
+	if err != nil {
+		return p.next, err
 	}
 	pos := streams.Position{Stream: r, Shard: p.shard, Generation: p.partition.Generation, Offset: p.next}
 	next := p.next

@@ -54,6 +54,7 @@ type world struct {
 	s       *delivery.Service
 	group   *lifecycle.Group
 	files   *files.Dir
+	remote  delivery.Remote
 }
 
 func newWorld(t testing.TB) *world {
@@ -94,7 +95,7 @@ func (w *world) open() (err error) {
 	w.group = lifecycle.NewGroup(ctx)
 	w.s, err = delivery.Open(ctx, delivery.Options{
 		Log: w.log, Catalog: w.catalog, Streams: w.streams, Partition: log.PartitionID{Index: 6}, Clock: w.clock, Keys: keys{},
-		Destinations: w.kinds, Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return w.process(c, e) }, Files: w.files, Group: w.group,
+		Destinations: w.kinds, Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return w.process(c, e) }, Files: w.files, Remote: w.remote, Group: w.group,
 		Jitter: func(most time.Duration) time.Duration { return most }, Workers: 2,
 	})
 	if err != nil {

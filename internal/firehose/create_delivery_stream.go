@@ -16,8 +16,9 @@ import (
 // CreateDeliveryStream
 //
 // Makes a delivery stream with exactly one destination: DirectPut, the default, or
-// with a Kinesis stream or a topic of this server's clusters as its source, which is read from
-// the moment of the creation (a topic from ReadFromTimestamp, if given). It exists,
+// with a Kinesis stream or a topic as its source, which is read from the moment of the
+// creation (a topic from ReadFromTimestamp, if given). The topic is of a cluster of this
+// server, or of one elsewhere that --kafka-sources names. It exists,
 // durably, when the call returns, so it is ACTIVE then and a waiter never waits. A
 // bucket must exist before anything can be delivered to it; until then deliveries
 // are tried again. So are they to a bucket of another account, which is never written
@@ -34,7 +35,8 @@ import (
 //
 // Status: partial: destinations and sources as the deviations say
 // Deviation: a new delivery stream is ACTIVE at once instead of after seconds in CREATING
-// Deviation: DatabaseAsSource, and MSK clusters that are not this server's, are refused
+// Deviation: DatabaseAsSource is refused
+// Deviation: of Kafka clusters that are not this server's those can be sources that --kafka-sources names
 // Deviation: roles are stored and not assumed
 // Deviation: objects are put to S3 with its own default encryption; a KMS key named in an EncryptionConfiguration is stored and described
 // Deviation: CloudWatchLoggingOptions are stored; errors are told in the server's log and by `thalweg firehose explain`
@@ -129,7 +131,9 @@ func (d *Door) kinesisSource(ctx context.Context, c *model.KinesisStreamSourceCo
 	return &catalog.DeliverySource{ARN: text, RoleARN: c.RoleARN.V, Stream: r.Stream.Number}, nil
 }
 
-// topicSource finds the topic that is to be read: one of a cluster of this server.
+// topicSource finds the topic that is to be read: one of a cluster of this server, or of
+// those elsewhere that its operator has named. Whether the caller may read one of these
+// is asked as if the cluster were the caller's; that the account may, the operator says.
 func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration) (*catalog.DeliverySource, error) {
 	text := c.MSKClusterARN.V
 	p, ok := arn.Parse(text)
@@ -137,6 +141,18 @@ func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration)
 	name, uuid, _ := strings.Cut(strings.TrimSuffix(rest, "-1"), "/")
 	if !ok || p.Service != "kafka" || !isCluster || name == "" || uuid == "" {
 		return nil, model.NewInvalidArgumentException("Invalid ARN: " + text)
+	}
+	s := &catalog.DeliverySource{ARN: text, RoleARN: c.AuthenticationConfiguration.RoleARN.V, Topic: c.TopicName.V,
+		Connectivity: string(c.AuthenticationConfiguration.Connectivity.V), ReadFrom: -1}
+	if c.ReadFromTimestamp.Set {
+		s.ReadFrom = c.ReadFromTimestamp.V.UnixMilli()
+	}
+	if caller := awsapi.CallerFrom(ctx); d.delivery.Reaches(caller.Account, text) {
+		if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", caller.ARN("kafka", p.Resource)); err != nil {
+			return nil, err
+		}
+		s.Remote = true
+		return s, nil
 	}
 	if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", text); err != nil {
 		return nil, err
@@ -153,10 +169,6 @@ func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration)
 	if err != nil {
 		return nil, model.NewInvalidArgumentException("Topic " + c.TopicName.V + " does not exist in the cluster " + text + ".")
 	}
-	s := &catalog.DeliverySource{ARN: text, RoleARN: c.AuthenticationConfiguration.RoleARN.V, Topic: c.TopicName.V,
-		Connectivity: string(c.AuthenticationConfiguration.Connectivity.V), ReadFrom: -1, Stream: r.Stream.Number}
-	if c.ReadFromTimestamp.Set {
-		s.ReadFrom = c.ReadFromTimestamp.V.UnixMilli()
-	}
+	s.Stream = r.Stream.Number
 	return s, nil
 }

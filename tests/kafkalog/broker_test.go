@@ -1,5 +1,6 @@
-// Package kafkalog runs the log on a real Apache Kafka: the suite that every log
-// passes, and what only this one has to show.
+// Package kafkalog runs what needs a real Apache Kafka as a server: the log on one, with
+// the suite that every log passes and what only this one has to show; and delivery
+// streams that read one.
 package kafkalog
 
 import (
@@ -15,9 +16,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"thalweg/tests/harness"
 )
 
 var libs = flag.String("libs", "", "directory of Apache Kafka's jars (scripts/clients.sh fetches them)")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(harness.Main(m))
+}
 
 // readyLine is what the broker logs when it serves.
 const readyLine = "Kafka Server started"
