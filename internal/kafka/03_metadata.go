@@ -36,14 +36,7 @@ func (d *Door) metadata(r *request, in *kmsg.MetadataRequest) (*kmsg.MetadataRes
 		return resp, nil
 	}
 	create := (in.AllowAutoTopicCreation || in.Version < 4) && d.cluster.CreatesTopics()
-	named := map[string]bool{}
 	for i := range in.Topics {
-		if name := in.Topics[i].Topic; name != nil {
-			if named[*name] {
-				continue
-			}
-			named[*name] = true
-		}
 		t, err := d.namedTopic(r, &in.Topics[i], create)
 		if err == nil {
 			resp.Topics = append(resp.Topics, d.topicMetadata(r, in, t))

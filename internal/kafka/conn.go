@@ -246,6 +246,7 @@ func (c *conn) dispatch(a *api, f *frame) error {
 	if err := c.decode(req, rest); err != nil {
 		return err
 	}
+	once(req)
 	r := &request{conn: c, header: h}
 	if in, ok := req.(*kmsg.FetchRequest); ok {
 		rep, err := c.door.fetch(r, in)
