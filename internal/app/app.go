@@ -25,6 +25,7 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/files"
+	"thalweg/internal/delivery/process/wasm"
 	"thalweg/internal/delivery/remote"
 	"thalweg/internal/iceberg"
 	"thalweg/internal/identity"
@@ -78,6 +79,7 @@ type Server struct {
 	schemas  *schemas.Service
 	delivery *delivery.Service
 	batches  *files.Dir       // what deliveries have set aside
+	modules  []*wasm.Module   // functions that transform records
 	sources  *remote.Clusters // the Kafka clusters elsewhere that they may read; nil is none
 	lake     *lake.Catalog
 	iceberg  *iceberg.Door

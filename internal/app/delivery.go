@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"thalweg/internal/delivery/files"
 	"thalweg/internal/delivery/process"
 	"thalweg/internal/delivery/process/lambda"
+	"thalweg/internal/delivery/process/wasm"
 	"thalweg/internal/delivery/remote"
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
@@ -39,7 +41,7 @@ func startDelivery(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
-	functions, err := s.functions(out)
+	functions, err := s.functions(ctx, out)
 	if err != nil {
 		return err
 	}
@@ -71,11 +73,14 @@ func startDelivery(ctx context.Context, s *Server) error {
 	return nil
 }
 
-func stopDelivery(_ context.Context, s *Server) error {
+func stopDelivery(ctx context.Context, s *Server) (err error) {
 	if s.sources != nil {
 		s.sources.Close()
 	}
-	return nil
+	for _, m := range s.modules {
+		err = errors.Join(err, m.Close(ctx))
+	}
+	return err
 }
 
 // remote are the Kafka clusters of --kafka-sources.
@@ -199,13 +204,19 @@ func (s *Server) columns(of dest.Stream, from convert.Source) ([]convert.Column,
 }
 
 // functions are where Lambda processors find theirs.
-func (s *Server) functions(out *egress.Policy) (*lambda.Functions, error) {
-	urls := map[string]string{}
+func (s *Server) functions(ctx context.Context, out *egress.Policy) (*lambda.Functions, error) {
+	urls, programs := map[string]string{}, map[string]lambda.Program{}
 	for _, f := range s.cfg.Lambda {
-		name, url, _ := strings.Cut(f, "=")
-		urls[name] = url
+		name, at, _ := strings.Cut(f, "=")
+		if path, is := strings.CutPrefix(at, "file://"); !is {
+			urls[name] = at
+		} else if m, err := s.module(ctx, path); err != nil {
+			return nil, errs.Wrap(errs.KindOf(err), "read --lambda "+f, err)
+		} else {
+			programs[name] = m
+		}
 	}
-	c := lambda.Config{URLs: urls, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock}
+	c := lambda.Config{URLs: urls, Programs: programs, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock}
 	if s.cfg.LambdaKeys != "" {
 		key, secret, token, err := credentialsFile(s.cfg.LambdaKeys)
 		if err != nil {
@@ -215,6 +226,19 @@ func (s *Server) functions(out *egress.Policy) (*lambda.Functions, error) {
 			Service: "lambda", Clock: s.clock}
 	}
 	return lambda.New(c)
+}
+
+// module compiles a function that is WebAssembly.
+func (s *Server) module(ctx context.Context, path string) (*wasm.Module, error) {
+	code, err := vfs.ReadFile(vfs.OS{}, path, wasm.MaxModule)
+	if err != nil {
+		return nil, err
+	}
+	m, err := wasm.Compile(ctx, code)
+	if err == nil {
+		s.modules = append(s.modules, m)
+	}
+	return m, err
 }
 
 // jitter is a random time of up to most.

@@ -70,7 +70,7 @@ func (c *Config) Settings() []Setting {
 		{"allow-egress", list{&c.AllowEgress, "HOST|NETWORK", checkEgress}, "addresses that a resource may have the server connect to, beside public ones",
 			"Endpoints of delivery streams and functions: an address, a network such as 10.0.0.0/8, a host name, or *.DOMAIN. Loopback and private addresses are allowed without it while the server itself listens on loopback only."},
 		{"lambda", list{&c.Lambda, "FUNCTION=URL", checkFunction}, "where the functions are that transform records of delivery streams",
-			"FUNCTION is the name or the ARN of a Lambda processor. The URL is what the function's image listens on (the runtime interface emulator): events are POSTed to URL/2015-03-31/functions/function/invocations."},
+			"FUNCTION is the name or the ARN of a Lambda processor. The URL is what the function's image listens on (the runtime interface emulator): events are POSTed to URL/2015-03-31/functions/function/invocations. file:///PATH is a WebAssembly module, a program of WASI preview 1, which the server runs itself: for each event anew, with the event as its standard input and the answer as its standard output, without files, network and time, in 64 MiB beside `--memory` and a minute."},
 		{"lambda-endpoint", text{&c.LambdaURL, "URL"}, "where all other functions are asked for; none is nowhere",
 			"An endpoint of Lambda's API, signed for with `--lambda-credentials`. A function that is nowhere fails the records."},
 		{"lambda-credentials", text{&c.LambdaKeys, "FILE"}, "credentials for the endpoint of Lambda, in the form of AWS's shared credentials file",

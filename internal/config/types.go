@@ -347,7 +347,8 @@ func (endpoint) Type() string { return "URL|aws" }
 func checkFunction(s string) error {
 	name, address, ok := strings.Cut(s, "=")
 	u, err := url.Parse(address)
-	if !ok || name == "" || err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	module := err == nil && u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/")
+	if !ok || name == "" || err != nil || !module && ((u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
 		return fmt.Errorf("%q is not FUNCTION=URL", s)
 	}
 	return nil

@@ -245,6 +245,7 @@ var dependencies = []dependency{
 	{"github.com/pierrec/lz4", []string{"internal/log/batch"}, true, "LZ4 is a codec of record batches"},
 	{"github.com/parquet-go/parquet-go", []string{"internal/delivery/convert"}, true, "Parquet is written in one place"},
 	{"github.com/itchyny/gojq", []string{"internal/delivery/process/jq"}, true, "queries are evaluated in one place, which bounds them"},
+	{"github.com/tetratelabs/wazero", []string{"internal/delivery/process/wasm"}, true, "modules are run in one place, which keeps them apart"},
 	{"github.com/segmentio/asm", []string{"internal/awsapi", "internal/kinesis", "internal/ids"}, true, "base64 of records only"},
 	{"google.golang.org/protobuf", []string{"internal/kpl"}, true, "its wire format is read where a format is protocol buffers"},
 	{"gopkg.in/yaml.v3", []string{"internal/config"}, true, "the configuration file is the only YAML"},

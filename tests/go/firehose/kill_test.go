@@ -117,12 +117,6 @@ const perCall = 100
 // putOwn puts events with an SDK that repeats for as long as it takes.
 func putOwn(ctx context.Context, url string, list []events.Event, acked *atomic.Int64) error {
 	client := newClient(url, &http.Transport{})
-	patient := func(o *firehose.Options) {
-		o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
-			r.MaxAttempts, r.MaxBackoff = 1000, 100*time.Millisecond
-			r.RateLimiter = noLimit{}
-		})
-	}
 	for len(list) > 0 {
 		n := min(perCall, len(list))
 		in := &firehose.PutRecordBatchInput{DeliveryStreamName: aws.String("own")}
@@ -140,6 +134,14 @@ func putOwn(ctx context.Context, url string, list []events.Event, acked *atomic.
 		list = list[n:]
 	}
 	return nil
+}
+
+// patient repeats a call for as long as it takes.
+func patient(o *firehose.Options) {
+	o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
+		r.MaxAttempts, r.MaxBackoff = 1000, 100*time.Millisecond
+		r.RateLimiter = noLimit{}
+	})
 }
 
 // noLimit lets every attempt be made.

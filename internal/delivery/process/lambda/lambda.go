@@ -8,6 +8,7 @@
 //	URL/2015-03-31/functions/ARN/invocations        an endpoint of Lambda's API, signed
 //	                                                 when there are credentials
 //
+// or to a program in the process that is the function (package wasm),
 // and come back with a result each: Ok with new data and partition keys, Dropped, or
 // ProcessingFailed. Request and answer have 6 MiB each. An invocation that fails, by a
 // status, a broken connection, a timeout of five minutes or an error of the function, is
@@ -33,6 +34,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/process/wasm"
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
 	"thalweg/internal/sigv4"
@@ -50,14 +52,21 @@ const (
 
 // Config says where functions are.
 type Config struct {
-	// URLs are functions with a URL of their own, by ARN or name.
-	URLs map[string]string
+	// URLs are functions with a URL of their own, by ARN or name, Programs those that
+	// run in the process.
+	URLs     map[string]string
+	Programs map[string]Program
 	// Endpoint is where all others are asked for; empty is nowhere.
 	Endpoint string
 	// Signer signs what goes to Endpoint; nil does not.
 	Signer *sigv4.Signer
 	Egress *egress.Policy
 	Clock  clock.Clock
+}
+
+// Program is a function in the process. An answer has at most limit bytes.
+type Program interface {
+	Invoke(ctx context.Context, event []byte, limit int) ([]byte, error)
 }
 
 // Functions calls functions. It is safe for concurrent use.
@@ -89,14 +98,18 @@ type failure struct{ code, message string }
 
 func (f *failure) Error() string { return f.code + ": " + f.message }
 
+// names are those that a function may be configured by.
+func names(arn string) []string {
+	if parts := strings.Split(arn, ":"); len(parts) >= 7 && parts[5] == "function" {
+		return []string{arn, parts[6]}
+	}
+	return []string{arn}
+}
+
 // find says where a function is, and whether the call is to be signed.
 func (f *Functions) find(arn string) (address string, signed bool, err error) {
 	const path = "/2015-03-31/functions/"
-	name := arn
-	if parts := strings.Split(arn, ":"); len(parts) >= 7 && parts[5] == "function" {
-		name = parts[6]
-	}
-	for _, known := range []string{arn, name} {
+	for _, known := range names(arn) {
 		if u := f.c.URLs[known]; u != "" {
 			return strings.TrimSuffix(u, "/") + path + "function/invocations", false, nil
 		}
@@ -109,6 +122,11 @@ func (f *Functions) find(arn string) (address string, signed bool, err error) {
 
 // invoke calls a function once.
 func (f *Functions) invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
+	for _, known := range names(arn) {
+		if p := f.c.Programs[known]; p != nil {
+			return run(ctx, p, payload)
+		}
+	}
 	address, signed, err := f.find(arn)
 	if err != nil {
 		return nil, err
@@ -141,6 +159,22 @@ func (f *Functions) invoke(ctx context.Context, arn string, payload []byte) ([]b
 		return nil, &failure{"Lambda.FunctionError", "The Lambda function was successfully invoked but it returned an error result."}
 	}
 	return body, nil
+}
+
+// run has a program of the process answer.
+func run(ctx context.Context, p Program, payload []byte) ([]byte, error) {
+	answer, err := p.Invoke(ctx, payload, MaxPayload)
+	switch {
+	case err == nil && functionError(answer):
+		return nil, &failure{"Lambda.FunctionError", "The function answered with an error."}
+	case errors.Is(err, wasm.ErrTimeout):
+		return nil, &failure{"Lambda.FunctionTimedOut", err.Error()}
+	case errors.Is(err, wasm.ErrTooLarge):
+		return nil, &failure{"Lambda.ResponseTooLarge", "The function returned more than 6 MiB."}
+	case err != nil:
+		return nil, &failure{"Lambda.FunctionError", "The function failed: " + err.Error()}
+	}
+	return answer, nil
 }
 
 // functionError tells an error from the runtime interface emulator, which sets no

@@ -3,6 +3,7 @@ package lambda
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"thalweg/internal/clock"
 	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/process/wasm"
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
 	"thalweg/internal/log"
@@ -357,4 +359,33 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+type program func(event []byte) ([]byte, error)
+
+func (p program) Invoke(_ context.Context, event []byte, _ int) ([]byte, error) { return p(event) }
+
+// A program's failures are told as Lambda's are.
+func TestProgram(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		err    error
+		code   string
+	}{
+		{`{"records":[]}`, nil, ""},
+		{`{"errorMessage":"no"}`, nil, "Lambda.FunctionError"},
+		{"", wasm.ErrTimeout, "Lambda.FunctionTimedOut"},
+		{"", wasm.ErrTooLarge, "Lambda.ResponseTooLarge"},
+		{"", errs.New(errs.Invalid, "the module ended with 3"), "Lambda.FunctionError"},
+	} {
+		f, err := New(Config{Egress: &egress.Policy{}, Programs: map[string]Program{"f": program(func([]byte) ([]byte, error) { return []byte(c.answer), c.err })}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.invoke(t.Context(), "arn:aws:lambda:us-east-1:000000000000:function:f:2", nil)
+		var failed *failure
+		if errors.As(err, &failed); (failed == nil) != (c.code == "") || failed != nil && failed.code != c.code {
+			t.Errorf("%q, %v: %q, %v", c.answer, c.err, got, err)
+		}
+	}
 }
