@@ -1,4 +1,4 @@
-// Transform is a function of a delivery stream, as a program of WASI: of a record N it
+// Command transform is a function of a delivery stream, as a program of WASI: of a record N it
 // makes 2N, drops those that 5 divides, and fails on those that end in 7.
 package main
 
