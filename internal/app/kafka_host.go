@@ -21,7 +21,7 @@ import (
 // kafkaHost opens listeners of Kafka's protocol for clusters.
 type kafkaHost struct {
 	s     *Server
-	slots kafka.Slots // shared by all; made with the first
+	slots *kafka.Slots // shared by all; made with the first
 
 	mu   sync.Mutex
 	open []*served // guarded by mu

@@ -68,7 +68,10 @@ func (c *conn) produce(h kwire.Header, rest []byte, f *frame) error {
 	leave := p.check(c)
 	f.uncharge() // the log charges what it takes
 	c.appends.Add(1)
-	p.append(c.door.log, c.appends.Done)
+	p.append(c.door.log, func() {
+		f.charge() // it is there until the answer is sent
+		c.appends.Done()
+	})
 	leave()
 	return c.queue(&reply{ready: p.ready, make: p.response, done: f.release})
 }
@@ -184,13 +187,13 @@ func (p *producing) find(t *kwire.ProduceTopic) (*brokers.Topic, *brokers.Error)
 	return nil, unknownTopic()
 }
 
-// append gives the log what passed; answered is called, and ready closed, when
+// append gives the log what passed; answered is called, and ready then closed, when
 // all of it has been answered.
 func (p *producing) append(l log.Log, answered func()) {
 	finish := func() {
 		if p.left.Add(-1) == 0 {
-			close(p.ready)
 			answered()
+			close(p.ready)
 		}
 	}
 	p.left.Store(1)

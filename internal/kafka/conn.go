@@ -15,6 +15,7 @@ import (
 
 	"thalweg/internal/errs"
 	"thalweg/internal/kwire"
+	"thalweg/internal/limits"
 )
 
 const (
@@ -65,6 +66,8 @@ type reply struct {
 	make func() ([][]byte, error)
 	// done gives back what the pieces hold.
 	done func()
+	// size is how many bytes the pieces are, if nobody else has charged them.
+	size int64
 }
 
 func newConn(d *Door, nc net.Conn, at Bound) *conn {
@@ -184,6 +187,12 @@ type frame struct {
 	charged int64
 }
 
+// charge draws the bytes on the budget, whether there is room or not.
+func (f *frame) charge() {
+	f.charged = int64(len(*f.buf))
+	f.door.budget.Take(f.charged)
+}
+
 // uncharge gives back the budget but keeps the bytes.
 func (f *frame) uncharge() {
 	f.door.budget.Release(f.charged)
@@ -207,6 +216,11 @@ func (c *conn) frame(head []byte, size int) (*frame, error) {
 		if _, err := c.r.Peek(min(size-len(head), readBuffer)); err != nil {
 			return nil, err
 		}
+		arriving := c.door.opts.Slots.arriving
+		if err := arriving.Acquire(c.ctx, int64(size)); err != nil {
+			return nil, err
+		}
+		defer arriving.Release(int64(size))
 		if err := c.door.budget.Acquire(c.ctx, int64(size)); err != nil {
 			return nil, err
 		}
@@ -221,7 +235,7 @@ func (c *conn) frame(head []byte, size int) (*frame, error) {
 	return f, nil
 }
 
-// dispatch serves one request. It owns f.
+// dispatch serves one request and queues its answer. It owns f.
 func (c *conn) dispatch(a *api, f *frame) error {
 	h, rest, err := kwire.ParseHeader(*f.buf)
 	if err != nil {
@@ -232,48 +246,61 @@ func (c *conn) dispatch(a *api, f *frame) error {
 		return c.produce(h, rest, f)
 	}
 	c.appends.Wait()
-	defer f.release()
+	rep, end, err := c.request(a, h, rest)
+	f.release()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.queue(rep), end)
+}
+
+// request serves one request that is no Produce. end, if any, is for the connection
+// once it is answered.
+func (c *conn) request(a *api, h kwire.Header, rest []byte) (rep *reply, end, err error) {
 	if h.Key == kwire.APIVersions && h.Version > a.max {
-		return c.answerAs(h, c.door.apiVersionsTooNew())
+		return answer(h, c.door.apiVersionsTooNew()), nil, nil
 	}
 	req := kmsg.RequestForKey(h.Key)
 	req.SetVersion(h.Version)
 	if req.IsFlexible() {
 		if rest, err = kwire.SkipTags(rest); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	if err := c.decode(req, rest); err != nil {
-		return err
+		return nil, nil, err
 	}
 	once(req)
 	r := &request{conn: c, header: h}
 	if in, ok := req.(*kmsg.FetchRequest); ok {
-		rep, err := c.door.fetch(r, in)
-		if err != nil {
-			return err
-		}
-		return c.queue(rep)
+		rep, err = c.door.fetch(r, in)
+		return rep, nil, err
 	}
 	resp, err := c.door.guarded(a, r, req)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if out, ok := resp.(kmsg.SetThrottleResponse); ok && r.pause > 0 {
 		out.SetThrottle(millis(r.pause))
 		c.mute(r.pause)
 	}
-	return errors.Join(c.answer(h, resp), r.end)
+	resp.SetVersion(h.Version)
+	return answer(h, resp), r.end, nil
 }
 
 // decode reads a body. While it does, it may take far more memory than the body.
 func (c *conn) decode(req kmsg.Request, body []byte) error {
-	if len(body) > freeFrame {
-		room := int64(len(body)) * decodeFactor
-		if err := c.door.budget.Acquire(c.ctx, room); err != nil {
-			return err
+	if room := int64(len(body)) * decodeFactor; len(body) > freeFrame {
+		budget := c.door.budget
+		switch most := budget.Max(); {
+		case most > 0 && room > most:
+			return limits.ErrTooLarge
+		case !budget.TryAcquire(room): // to wait for it could be for ever, with all who have a frame
+			c.door.opts.Slots.decoding.Lock()
+			defer c.door.opts.Slots.decoding.Unlock()
+			budget.Take(room)
 		}
-		defer c.door.budget.Release(room)
+		defer budget.Release(room)
 	}
 	if err := req.ReadFrom(body); err != nil {
 		return kwire.ErrMalformed
@@ -281,22 +308,27 @@ func (c *conn) decode(req kmsg.Request, body []byte) error {
 	return nil
 }
 
-// answer queues a response that is ready.
-func (c *conn) answer(h kwire.Header, resp kmsg.Response) error {
-	resp.SetVersion(h.Version)
-	return c.answerAs(h, resp)
-}
-
-// answerAs is answer for a response that has its version.
-func (c *conn) answerAs(h kwire.Header, resp kmsg.Response) error {
+// answer is the reply of a response that is ready and has its version.
+func answer(h kwire.Header, resp kmsg.Response) *reply {
 	buf := kwire.AppendResponseHeader(nil, h.Key, h.Correlation, resp.IsFlexible())
 	buf = resp.AppendTo(buf)
 	kwire.PutSize(buf, len(buf)-kwire.SizeLen)
-	return c.queue(&reply{make: func() ([][]byte, error) { return [][]byte{buf}, nil }})
+	return &reply{size: int64(len(buf)), make: func() ([][]byte, error) { return [][]byte{buf}, nil }}
 }
 
-// queue hands a reply to the writer, in turn.
+// queue hands a reply to the writer, in turn. A large one is charged until it is
+// sent, so that a client that does not take its answers is soon given none.
 func (c *conn) queue(r *reply) error {
+	if r.size > freeFrame {
+		budget := c.door.budget
+		if most := budget.Max(); most > 0 && r.size > most/2 {
+			return limits.ErrTooLarge
+		}
+		if err := budget.Acquire(c.ctx, r.size); err != nil {
+			return err
+		}
+		r.done = func() { budget.Release(r.size) }
+	}
 	c.out <- r // write goes on to the end
 	return nil
 }

@@ -11,8 +11,9 @@
 // order; only produces overlap, so that one sync of the log covers many of them.
 //
 // Bounds: connections, the size of a frame, the time that a frame, a pause and an
-// answer may take, and the memory budget, which connections, frames and whatever
-// the log reads for a fetch draw on.
+// answer may take, and the memory budget, which connections, frames, answers and
+// whatever the log reads for a fetch draw on. Nothing that holds some of the budget
+// waits for more of it, and nobody waits for more than half.
 //
 // Goroutines: one accepts per listener; each connection has one that reads and
 // serves, and one that writes. All of them end with [Door.Shutdown].
@@ -58,7 +59,7 @@ type Options struct {
 	// as 3.9; "" is all that is served.
 	Release string
 
-	Slots         Slots         // of open connections; further ones wait unaccepted. Slots of the door's own
+	Slots         *Slots        // what doors have together. Slots of the door's own
 	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
 	FirstTimeout  time.Duration // from the connection to the first request's last byte, a handshake included. 30 s
 	IdleTimeout   time.Duration // between requests. 10 min
@@ -100,16 +101,26 @@ func (o *Options) setDefaults() {
 // MaxConns is how many connections there may be when nothing else is said.
 const MaxConns = 10_000
 
-// Slots are what open connections of one door, or of several, take one of each.
-type Slots chan struct{}
+// Slots are the bounds that connections of one door, or of several, are within
+// together.
+type Slots struct {
+	open chan struct{} // one for each open connection; further ones wait
+	// arriving are the bytes of large frames on their way: half of the budget. A
+	// client that sends a frame slowly takes no more from others.
+	arriving *limits.Budget
+	// decoding is held by who decodes a large frame although there is no room for it in
+	// the budget. One does at a time.
+	decoding sync.Mutex
+}
 
 // NewSlots returns slots for n connections, or as many as a sixth of the budget is
 // enough for.
-func NewSlots(n int, budget *limits.Budget) Slots {
-	if all := budget.Max(); all > 0 {
+func NewSlots(n int, budget *limits.Budget) *Slots {
+	all := budget.Max()
+	if all > 0 {
 		n = int(min(int64(n), max(all/6/connBytes, 1)))
 	}
-	return make(Slots, n)
+	return &Slots{open: make(chan struct{}, n), arriving: limits.NewBudget(all / 2)}
 }
 
 // connBytes is what an open connection costs, in bytes, before it has sent
@@ -286,22 +297,23 @@ func (d *Door) each(fn func(*conn)) {
 	}
 }
 
-// accept takes connections until the socket is closed.
+// accept takes connections until the socket is closed. One that there is no slot for
+// waits; a socket without connections has none.
 func (d *Door) accept(s net.Listener, at Bound) error {
 	pause := time.Duration(0)
 	for {
-		select {
-		case d.opts.Slots <- struct{}{}:
-		case <-d.closed:
-			return nil
-		}
 		nc, err := s.Accept()
 		if err == nil {
 			pause = 0
-			d.start(nc, at)
-			continue
+			select {
+			case d.opts.Slots.open <- struct{}{}:
+				d.start(nc, at)
+				continue
+			case <-d.closed:
+				_ = nc.Close() // nothing was said on it
+				return nil
+			}
 		}
-		<-d.opts.Slots
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -322,7 +334,7 @@ func (d *Door) start(nc net.Conn, at Bound) {
 	if n := d.early.Add(1); at.strange() && n > int64(d.opts.MaxEarly) {
 		d.early.Add(-1)
 		_ = nc.Close() // nothing was said on it
-		<-d.opts.Slots
+		<-d.opts.Slots.open
 		return
 	}
 	c := newConn(d, nc, at)
@@ -349,7 +361,7 @@ func (d *Door) leave(c *conn) {
 	d.mu.Unlock()
 	d.budget.Release(connBytes)
 	c.known()
-	<-d.opts.Slots
+	<-d.opts.Slots.open
 }
 
 // brokerAddr is where clients of the listener that c came to reach a broker.
