@@ -76,12 +76,29 @@ func (s *Server) firehoseRoutes(route func(string, http.HandlerFunc)) {
 		}
 		answer(w, http.StatusOK, s.delivery.Explain(res))
 	})
+	with("POST /_thalweg/admin/firehose/{name}/try", func(w http.ResponseWriter, r *http.Request, res *catalog.Resource) {
+		var in TryRecords
+		if !read(w, r, &in) {
+			return
+		}
+		out, err := s.delivery.Try(r.Context(), res, in.Records)
+		if err != nil {
+			answerError(w, err)
+			return
+		}
+		answer(w, http.StatusOK, out)
+	})
 	route("GET /_thalweg/admin/firehose-lost", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.delivery.Lost()) })
 }
 
 // ReplayFrom is what a replay asks for.
 type ReplayFrom struct {
 	Since time.Time `json:"since"`
+}
+
+// TryRecords are samples that a delivery stream's processing is tried with.
+type TryRecords struct {
+	Records [][]byte `json:"records"`
 }
 
 // maxLedger is how many of the newest entries of a ledger are answered.

@@ -23,7 +23,7 @@ func (e Env) firehoseCmd() *cobra.Command {
 	}
 	return group("firehose", "Make, fill, watch and remove delivery streams",
 		"  thalweg firehose create events --bucket landing\n  thalweg firehose explain events",
-		append(api, e.firehoseExplain(), e.firehoseLedger(), e.firehoseWhere(), e.firehoseReplay(), e.firehoseFlush())...)
+		append(api, e.firehoseExplain(), e.firehoseLedger(), e.firehoseWhere(), e.firehoseReplay(), e.firehoseFlush(), e.firehoseTry())...)
 }
 
 // onFirehose is run for commands that use the API.

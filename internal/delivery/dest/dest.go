@@ -170,4 +170,7 @@ type Spec struct {
 	Check func(c Config) error
 	// Open makes the destination of a configuration. It makes no connection.
 	Open func(c Config, e Env) (Destination, error)
+	// Try, if any, makes one that does all that is done to a batch and delivers it
+	// nowhere.
+	Try func(c Config, e Env) (Destination, error)
 }

@@ -88,6 +88,9 @@ func Spec(store Store, tables Tables, memory *limits.Budget) dest.Spec {
 		Open: func(c dest.Config, e dest.Env) (dest.Destination, error) {
 			return open(store, &conversion{tables: tables, memory: memory}, c, e)
 		},
+		Try: func(c dest.Config, e dest.Env) (dest.Destination, error) {
+			return open(nowhere{}, &conversion{tables: tables, memory: memory}, c, e)
+		},
 	}
 }
 

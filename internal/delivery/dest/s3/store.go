@@ -18,3 +18,11 @@ type Store interface {
 	// returns. body is an io.Seeker, so that it can be read more than once.
 	Put(ctx context.Context, at objstore.Ref, body io.Reader, o objstore.PutOptions) (objstore.Info, error)
 }
+
+// nowhere is a Store that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Put(_ context.Context, _ objstore.Ref, body io.Reader, _ objstore.PutOptions) (objstore.Info, error) {
+	n, err := io.Copy(io.Discard, body)
+	return objstore.Info{Size: n}, err
+}
