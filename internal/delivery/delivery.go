@@ -93,8 +93,8 @@ type Options struct {
 	// Limits say whether AWS's limits on puts hold for delivery streams without a
 	// streams.LimitsTag; "" is limits.Off.
 	Limits limits.Mode
-	// Workers are how many deliveries run at once; 0 is one for each processor, two
-	// at least.
+	// Workers are how many deliveries run at once, half of them for one account; 0 is
+	// eight for each processor, for most of their time is waiting.
 	Workers int
 }
 
@@ -115,7 +115,7 @@ type Service struct {
 	writes   writes
 	seal     *sealer
 	breakers breakers
-	slots    chan struct{}
+	slots    *slots
 	builders sync.Pool // *batch.Builder
 
 	mu    sync.Mutex
@@ -133,10 +133,10 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		o.Keep = DefaultKeep
 	}
 	if o.Workers == 0 {
-		o.Workers = max(2, runtime.GOMAXPROCS(0))
+		o.Workers = 8 * runtime.GOMAXPROCS(0)
 	}
 	s := &Service{
-		o: o, log: o.Log, catalog: o.Catalog, clock: o.Clock, slots: make(chan struct{}, o.Workers),
+		o: o, log: o.Log, catalog: o.Catalog, clock: o.Clock, slots: newSlots(o.Workers),
 		builders: sync.Pool{New: func() any { return new(batch.Builder) }},
 		breakers: breakers{clock: o.Clock, hosts: map[party]*breaker{}},
 	}

@@ -55,6 +55,12 @@ func (l *line) cursor(p log.PartitionID) (next int64, known bool) {
 	return next, known
 }
 
+func (l *line) account() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.key.Account
+}
+
 func (l *line) current() *Plan {
 	l.mu.Lock()
 	defer l.mu.Unlock()

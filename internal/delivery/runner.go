@@ -280,14 +280,13 @@ func (w *runner) commitPlan(p *Plan, at []place) error {
 // ctx ended first.
 func (s *Service) work(ctx context.Context, l *line) (release func(), ok bool) {
 	l.set(Status{Waiting: "for a worker"})
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
+	account := l.account()
+	if !s.slots.enter(ctx, account) {
 		return nil, false
 	}
 	if err := s.o.Memory.Acquire(ctx, workBytes); err != nil {
-		<-s.slots
+		s.slots.exit(account)
 		return nil, false
 	}
-	return func() { s.o.Memory.Release(workBytes); <-s.slots }, true
+	return func() { s.o.Memory.Release(workBytes); s.slots.exit(account) }, true
 }
