@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,5 +296,50 @@ func TestLimits(t *testing.T) {
 	w.clock.Advance(time.Second)
 	if err := put(1, "again"); err != nil {
 		t.Errorf("a second later: %v", err)
+	}
+}
+
+// Of every record whose put was acknowledged while its delivery stream was deleted it is
+// said that it was delivered or lost.
+func TestPutMeetsDeletion(t *testing.T) {
+	w := newWorld(t)
+	for round := range 60 {
+		name := fmt.Sprintf("s%d", round)
+		r := w.create(name)
+		var acked atomic.Int64
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for {
+					_, err := w.s.Put(t.Context(), scope, name, bytesOf([]string{"x\n"}), delivery.Call{})
+					if err != nil {
+						if errs.KindOf(err) != errs.NotFound {
+							t.Errorf("put: %v", err)
+						}
+						return
+					}
+					acked.Add(1)
+				}
+			})
+		}
+		for acked.Load() < 3 {
+			runtime.Gosched()
+		}
+		if err := w.s.Delete(t.Context(), scope, name); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		for w.catalog.Get(r.Key) != nil {
+			runtime.Gosched()
+		}
+		told := int64(0)
+		for _, e := range w.s.Lost() {
+			if e.Stream == name {
+				told += e.Records
+			}
+		}
+		if told != acked.Load() {
+			t.Errorf("round %d: %d were acknowledged, %d are said to be lost", round, acked.Load(), told)
+		}
 	}
 }

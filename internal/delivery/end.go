@@ -6,13 +6,18 @@ import (
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/log"
 )
 
 // end removes a deleted delivery stream, of which nothing is under way. Records put
-// to it that no plan has taken are lost, and said to be.
+// to it that no plan has taken are lost, and said to be; a put that comes later is
+// refused, as the partition is sealed first.
 func (w *runner) end(_ context.Context, r *catalog.Resource) error {
 	var lost []Entry
 	if r.Delivery.Type == DirectPut {
+		if _, err := log.Do(w.s.log, log.Request{Entries: []log.Entry{{Kind: log.Seal, Partition: r.Delivery.Partition(0)}}}); err != nil {
+			return err
+		}
 		at, err := w.s.sourceOf(r, w.line).places()
 		if err != nil {
 			return err
