@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"thalweg/internal/catalog"
@@ -94,7 +95,17 @@ func (d *delivery) abandon() error {
 	return d.s.commit([]event{{Number: d.line.number, Abandon: d.plan.ID}})
 }
 
+// steps takes all of them, from the first again when the plan has come to have another
+// destination.
 func (d *delivery) steps(ctx context.Context) error {
+	for {
+		if err := d.once(ctx); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+func (d *delivery) once(ctx context.Context) error {
 	if backsUp(d.dest.Kind, &d.c) {
 		b := d.batch(ctx)
 		b.Plan, b.Records = dest.UUID(d.plan.ID, "backup"), d.source
@@ -111,43 +122,56 @@ func (d *delivery) steps(ctx context.Context) error {
 			return err
 		}
 	}
-	res, err := d.main(ctx)
-	var failed *dest.Error
-	switch {
-	case err == nil:
-		d.e.Objects = res.Objects
-		return d.rejected(ctx, res.Rejected)
-	case !errors.Is(err, errGivenUp) && d.dest.Kind != s3Kind && ctx.Err() == nil:
-		if !errors.As(err, &failed) {
-			failed = &dest.Error{Code: "InternalError", Message: err.Error()}
+	if d.plan.Failed == nil {
+		res, err := d.main(ctx)
+		if err == nil {
+			d.e.Objects = res.Objects
+			return d.rejected(ctx, res.Rejected)
 		}
-		d.e.Outcome, d.e.Error = Failed, err.Error()
-		return d.allFailed(ctx, failed)
+		if errors.Is(err, errMoved) || errors.Is(err, errGivenUp) || errors.Is(err, errGone) || d.dest.Kind == s3Kind || ctx.Err() != nil {
+			return err
+		}
+		if err := d.fail(err); err != nil {
+			return err
+		}
 	}
-	return err
+	d.e.Outcome, d.e.Error = Failed, d.plan.Failed.Error
+	return d.allFailed(ctx)
+}
+
+// fail decides, durably, that the records go to the error output: after a crash too,
+// when the destination might take them.
+func (d *delivery) fail(err error) error {
+	f := &PlanFailure{At: clock.Millis(d.s.clock), Attempts: d.e.Attempts, Error: err.Error(), Code: "InternalError", Message: err.Error()}
+	var of *dest.Error
+	if errors.As(err, &of) {
+		f.Code, f.Message = of.Code, of.Message
+	}
+	failed := *d.plan
+	failed.Failed = f
+	if err := d.s.commit([]event{{Number: d.line.number, Plan: &failed}}); err != nil {
+		return err
+	}
+	d.plan = &failed
+	return nil
 }
 
 // main delivers the records, again and again for as long as the configuration says.
-func (d *delivery) main(ctx context.Context) (dest.Result, error) {
-	for {
-		spec := d.s.o.Destinations[d.dest.Kind]
-		to, err := spec.Open(d.dest.Config, d.s.env(d.r))
-		if err != nil {
-			return dest.Result{}, err
-		}
-		var until time.Time // none: S3 is tried until it takes the batch
-		if d.dest.Kind != s3Kind {
-			until = d.s.clock.Now().Add(time.Duration(or(d.c.RetryOptions.DurationInSeconds, int64(spec.Retry/time.Second))) * time.Second)
-		}
-		var res dest.Result
-		err = d.try(ctx, spec.Host(d.dest.Config), until, func(ctx context.Context) (err error) {
-			res, err = to.Deliver(ctx, d.batch(ctx))
-			return err
-		})
-		if !errors.Is(err, errMoved) {
-			return res, err
-		}
+func (d *delivery) main(ctx context.Context) (res dest.Result, err error) {
+	spec := d.s.o.Destinations[d.dest.Kind]
+	to, err := spec.Open(d.dest.Config, d.s.env(d.r))
+	if err != nil {
+		return res, err
 	}
+	var until time.Time // none: S3 is tried until it takes the batch
+	if d.dest.Kind != s3Kind {
+		until = d.s.clock.Now().Add(time.Duration(or(d.c.RetryOptions.DurationInSeconds, int64(spec.Retry/time.Second))) * time.Second)
+	}
+	err = d.try(ctx, spec.Host(d.dest.Config), until, func(ctx context.Context) (err error) {
+		res, err = to.Deliver(ctx, d.batch(ctx))
+		return err
+	})
+	return res, err
 }
 
 // errMoved tells that the plan goes to another destination now.
@@ -249,6 +273,9 @@ func (d *delivery) move() error {
 	if err != nil {
 		return err
 	}
+	if backsUp(d.dest.Kind, &c) && d.plan.Staged && !d.there() {
+		return nil // the backup would lack what the source had
+	}
 	moved := *d.plan
 	moved.Version = r.Delivery.Destination.Version
 	if err := d.s.commit([]event{{Number: d.line.number, Plan: &moved}}); err != nil {
@@ -256,6 +283,14 @@ func (d *delivery) move() error {
 	}
 	d.r, d.plan, d.dest, d.c, d.e.Plan = r, &moved, &r.Delivery.Destination, c, moved
 	return errMoved
+}
+
+// there tells whether the source has all records of the plan.
+func (d *delivery) there() bool {
+	at, err := d.s.sourceOf(d.r, d.line).all()
+	return err == nil && !slices.ContainsFunc(d.plan.Ranges, func(r Range) bool {
+		return !slices.ContainsFunc(at, func(p place) bool { return p.partition == r.Partition() && p.first <= r.From })
+	})
 }
 
 // batch is the plan's records as a destination gets them.
@@ -278,12 +313,12 @@ func (d *delivery) batch(_ context.Context) dest.Batch {
 // source goes over the records as the source had them.
 func (d *delivery) source(ctx context.Context, yield func(*dest.Record) error) error {
 	if d.plan.Staged {
-		kind := entryRecord
-		if backsUp(d.dest.Kind, &d.c) {
-			kind = entryRaw
+		kept := false
+		err := d.s.staged(ctx, d.plan.ID, entryRaw, func(f *dest.Failure) error { kept = true; return yield(&f.Record) })
+		if err != nil || kept {
+			return err
 		}
-		return d.s.staged(ctx, d.plan.ID, kind, func(f *dest.Failure) error { return yield(&f.Record) })
-	}
+	} // what was set aside before there was a backup is what was made of them
 	src := d.s.sourceOf(d.r, d.line)
 	for _, r := range d.plan.Ranges {
 		p := place{partition: r.Partition(), next: r.From, end: r.To}

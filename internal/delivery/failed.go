@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 
-	"thalweg/internal/clock"
 	"thalweg/internal/delivery/dest"
 )
 
@@ -137,18 +136,21 @@ func (d *delivery) rejectedAs(ctx context.Context, list []dest.Rejected, kind st
 }
 
 // allFailed writes all records, which were not delivered in time.
-func (d *delivery) allFailed(ctx context.Context, why *dest.Error) error {
-	attempts := d.e.Attempts
+func (d *delivery) allFailed(ctx context.Context) error {
+	why := d.plan.Failed
 	return d.errors(ctx, d.s.o.Destinations[d.dest.Kind].ErrorType, func(ctx context.Context, yield func(*dest.Failure) error) error {
 		return d.batch(ctx).Records(ctx, func(r *dest.Record) error {
-			return yield(&dest.Failure{Record: *r, Code: why.Code, Message: why.Message, Attempts: attempts})
+			return yield(&dest.Failure{Record: *r, Code: why.Code, Message: why.Message, Attempts: why.Attempts})
 		})
 	})
 }
 
 // errors delivers lines to the error output, until it takes them.
 func (d *delivery) errors(ctx context.Context, kind string, each func(context.Context, func(*dest.Failure) error) error) error {
-	ended := clock.Millis(d.s.clock)
+	ended := d.plan.Created // not the time of now: a repetition writes the same
+	if d.plan.Failed != nil {
+		ended = d.plan.Failed.At
+	}
 	b := d.batch(ctx)
 	b.Plan, b.ErrorType = dest.UUID(d.plan.ID, "errors", kind), kind
 	b.Records = func(ctx context.Context, yield func(*dest.Record) error) error {

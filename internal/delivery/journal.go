@@ -28,6 +28,19 @@ type Plan struct {
 	Records int64   `json:"records"`
 	Bytes   int64   `json:"bytes"`
 	Staged  bool    `json:"staged,omitempty"`
+	// Failed is set when the destination has not taken the records in time: they go to
+	// the error output.
+	Failed *PlanFailure `json:"failed,omitempty"`
+}
+
+// PlanFailure is why a destination did not take a plan.
+type PlanFailure struct {
+	At       int64  `json:"at"` // Unix milliseconds
+	Attempts int    `json:"attempts"`
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	// Error is all that is known.
+	Error string `json:"error"`
 }
 
 // Range is a run of one partition's records: From up to, not including, To.
