@@ -47,8 +47,8 @@ type Options struct {
 	// Brokers is how many brokers the cluster shows, at least 1. They share one log.
 	Brokers int
 	// Memory is what groups and transactional ids draw on for as long as they exist;
-	// nil sets no bound.
-	Memory *limits.Budget
+	// nil sets no bound. Members is what those of all clusters may take of it.
+	Memory, Members *limits.Budget
 }
 
 // Cluster is one cluster: a set of brokers with topics, groups and producers of
@@ -88,7 +88,7 @@ func New(o Options) *Cluster {
 	c := &Cluster{
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
 		name: o.Name, number: o.Number, id: o.Identity,
-		memory: limits.NewShare(o.Memory), topics: map[uint64]*Topic{},
+		memory: limits.NewShare(o.Memory, o.Members), topics: map[uint64]*Topic{},
 	}
 	c.count.Store(int32(max(o.Brokers, 1)))
 	c.settings.Store(&settings{})

@@ -21,7 +21,7 @@ type Commit struct {
 // otherwise each has its own.
 func (gs *Groups) Commit(ctx context.Context, id, memberID, instance string, generation int32, list []Commit) *Error {
 	good := gs.checkCommits(list, clock.Millis(gs.cluster.clock))
-	if err := gs.admit(int64(good) * offsetBytes); err != nil {
+	if err := gs.admit(bytesOfCommits(id, list)); err != nil {
 		return err
 	}
 	var refused *Error

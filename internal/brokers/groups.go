@@ -385,6 +385,9 @@ func (gs *Groups) Join(ctx context.Context, j Join) Joined {
 
 // Sync gives a member its assignment, once the leader has brought it.
 func (gs *Groups) Sync(ctx context.Context, s Sync) Synced {
+	if err := gs.admit(s.bytes()); err != nil {
+		return Synced{Err: err}
+	}
 	answer := make(chan Synced, 1)
 	found, err := gs.with(ctx, s.Group, false, func(e *entry, now int64) {
 		e.group.sync(now, s, func(a Synced) { answer <- a })

@@ -224,14 +224,19 @@ func (gs *Groups) applyConsumer(key, value []byte) error {
 
 // bytes is about what the member takes.
 func (b *Beat) bytes() int64 {
-	n := 2*memberBytes + 4*int64(len(b.MemberID)) + int64(len(b.ClientID))
-	for _, name := range b.Names {
-		n += int64(len(name))
-	}
-	if b.Regex != nil {
-		n += int64(len(*b.Regex))
+	n := ofGroupBytes(b.Group) + bytesOfMember(b.Group, b.MemberID) + int64(len(b.ClientID)) + bytesOf(b.Names)
+	for _, s := range []*string{b.Instance, b.Rack, b.Regex, b.Regex} {
+		if s != nil {
+			n += int64(len(*s))
+		}
 	}
 	return n
+}
+
+// bytesOfMember is what a member takes, without what it tells of itself: beside it,
+// three records stand for it, by the group and its id.
+func bytesOfMember(group, id string) int64 {
+	return 2*memberBytes + 4*int64(len(id)) + 3*int64(len(group))
 }
 
 // bytes is about what the group's members take, with the records that stand for
@@ -239,15 +244,15 @@ func (b *Beat) bytes() int64 {
 func (g *consumers) bytes() int64 {
 	n := int64(0)
 	for _, m := range g.members {
-		n += 2*memberBytes + 4*int64(len(m.id)) + int64(len(m.clientID)+len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes
-		for _, name := range m.names {
-			n += int64(len(name))
+		n += bytesOfMember(g.id, m.id) + int64(len(m.clientID)+len(m.clientHost)+len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes + bytesOf(m.names)
+		for _, s := range []*string{m.instance, m.rack} {
+			if s != nil {
+				n += int64(len(*s))
+			}
 		}
 	}
-	for _, r := range g.regexes {
-		for _, name := range r.topics {
-			n += int64(len(name))
-		}
+	for regex, r := range g.regexes {
+		n += int64(len(regex)+len(g.id)) + bytesOf(r.topics)
 	}
 	return n
 }

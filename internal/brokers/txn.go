@@ -56,7 +56,8 @@ type Txn struct {
 	// the next.
 	mu sync.Mutex
 	txn
-	dead bool // it has expired
+	dead bool  // it has expired
+	held int64 // bytes drawn on the budget
 	// previous is the producer id before the present one, whose epochs ran out with
 	// the end of a transaction. -1 is none.
 	previous int64
@@ -157,7 +158,7 @@ func (ts *Transactions) enter(ctx context.Context, id string, make bool) (*Txn, 
 func (ts *Transactions) add(id string) *Txn {
 	t := &Txn{id: id, store: &ts.stores[(javaHash(id)&0x7fffffff)%txnPartitions], fenced: -1, previous: -1, txn: txn{producer: -1, epoch: -1, started: -1}}
 	ts.byID[id] = t
-	ts.cluster.memory.Take(txnBytes)
+	ts.account(t)
 	return t
 }
 
@@ -189,7 +190,7 @@ func (ts *Transactions) Init(ctx context.Context, id string, timeout int64, prod
 	if timeout <= 0 || timeout > ts.cluster.settingNumber("transaction.max.timeout.ms") {
 		return -1, -1, refuse(InvalidTxnTimeout, "The transaction timeout is larger than the maximum value allowed by the broker.")
 	}
-	if err := ts.cluster.groups.admit(txnBytes); err != nil {
+	if err := ts.cluster.groups.admit(txnBytes + int64(len(id))); err != nil {
 		return -1, -1, err
 	}
 	t, err := ts.enter(ctx, id, true)
@@ -307,6 +308,9 @@ func (ts *Transactions) addParts(t *Txn, parts []Commit) *Error {
 	if t.state == txnOngoing && len(next.parts) == len(t.parts) {
 		return nil
 	}
+	if err := ts.cluster.groups.admit(int64(len(next.parts)-len(t.parts)) * slotBytes); err != nil {
+		return err
+	}
 	return ts.change(t, next, nil, false)
 }
 
@@ -327,6 +331,7 @@ func (ts *Transactions) change(t *Txn, next txn, markers []log.Entry, commit boo
 	}
 	ended := t.txn
 	t.txn = next
+	ts.account(t)
 	if len(markers) > 0 {
 		for _, p := range ended.parts {
 			if p.topic == OffsetsTopic {
@@ -440,7 +445,7 @@ func (ts *Transactions) tick(t *Txn, now int64) (next int64) {
 		}
 	}
 	t.dead = true
-	ts.cluster.memory.Release(txnBytes)
+	hold(ts.cluster, &t.held, 0)
 	ts.mu.Lock()
 	delete(ts.byID, t.id)
 	ts.mu.Unlock()

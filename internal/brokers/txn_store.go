@@ -107,8 +107,8 @@ func (ts *Transactions) apply(r *batch.Record) error {
 		return err
 	}
 	if r.Value == nil {
-		if ts.byID[key.TransactionalID] != nil {
-			ts.cluster.memory.Release(txnBytes)
+		if t := ts.byID[key.TransactionalID]; t != nil {
+			hold(ts.cluster, &t.held, 0)
 		}
 		delete(ts.byID, key.TransactionalID)
 		return nil
@@ -128,6 +128,7 @@ func (ts *Transactions) apply(r *batch.Record) error {
 			t.parts = append(t.parts, topicPartition{vt.Topic, p})
 		}
 	}
+	ts.account(t)
 	switch t.state {
 	case txnEmpty, txnOngoing, txnCompleteCommit, txnCompleteAbort:
 		return nil
@@ -175,7 +176,7 @@ func (gs *Groups) CommitInTxn(ctx context.Context, x *Txn, producer int64, epoch
 	}
 	now := clock.Millis(gs.cluster.clock)
 	good := gs.checkCommits(list, now)
-	if err := gs.admit(int64(good) * offsetBytes); err != nil {
+	if err := gs.admit(bytesOfCommits(id, list)); err != nil {
 		return err
 	}
 	var refused *Error
@@ -227,9 +228,11 @@ func (e *entry) addPending(producer int64, k topicPartition, c Committed) {
 	if e.pending[producer] == nil {
 		e.pending[producer] = map[topicPartition]Committed{}
 	}
-	if _, ok := e.pending[producer][k]; !ok {
+	old, ok := e.pending[producer][k]
+	if !ok {
 		e.kept += offsetBytes
 	}
+	e.kept += int64(len(c.Metadata) - len(old.Metadata))
 	e.pending[producer][k] = c
 }
 
@@ -247,13 +250,13 @@ func (gs *Groups) settle(partition int32, producer int64, commit bool) {
 
 // settle ends a producer's transaction; mu is held.
 func (e *entry) settle(producer int64, commit bool) {
-	if commit {
-		for k, c := range e.pending[producer] {
+	for k, c := range e.pending[producer] {
+		if commit {
 			e.set(k, c)
 			e.touched = max(e.touched, c.Time)
 		}
+		e.kept -= offsetBytes + int64(len(c.Metadata))
 	}
-	e.kept -= int64(len(e.pending[producer])) * offsetBytes
 	delete(e.pending, producer)
 }
 

@@ -128,6 +128,9 @@ type Service struct {
 	o    Options
 	wake chan struct{}
 	work sync.Mutex // held while clusters are tended
+	// members are the bytes of the groups and transactional ids of all clusters: a
+	// quarter of the memory, so that it is no client's to fill for good.
+	members *limits.Budget
 
 	mu   sync.Mutex
 	live map[catalog.Key]*running // guarded by mu
@@ -138,7 +141,7 @@ type Service struct {
 
 // New returns a Service of which nothing runs yet; see [Service.Start].
 func New(o Options) *Service {
-	return &Service{o: o, wake: make(chan struct{}, 1), live: map[catalog.Key]*running{}}
+	return &Service{o: o, wake: make(chan struct{}, 1), live: map[catalog.Key]*running{}, members: limits.NewBudget(o.Memory.Max() / 4)}
 }
 
 // Key is the catalog's key of a cluster.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -475,4 +477,23 @@ func TestDeletedMeanwhile(t *testing.T) {
 	if len(w.host.serving) != 1 {
 		t.Error("it still listens")
 	}
+}
+
+// TestMembersHaveAPart: the groups and transactional ids of all clusters take a
+// quarter of the memory at most, whatever they are called.
+func TestMembersHaveAPart(t *testing.T) {
+	w := newWorld(t, PortRange{})
+	c, err := w.svc.Brokers(w.get(brokers.DefaultName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if _, _, err := c.Transactions().Init(ctx, strings.Repeat("x", 1<<20)+strconv.Itoa(i), 1000, -1, -1); err != nil {
+			if err.Code != brokers.CoordinatorNotAvailable || i < 50 || w.budget.Used() > w.budget.Max()/4+1<<20 {
+				t.Errorf("%d ids of 1 MiB: %d bytes are drawn, %v", i, w.budget.Used(), err)
+			}
+			return
+		}
+	}
+	t.Errorf("100 ids of 1 MiB are kept: %d bytes are drawn", w.budget.Used())
 }

@@ -19,6 +19,15 @@ func TestShareGivesBackWhatItTook(t *testing.T) {
 	if s.Held() != 0 || b.Used() != 10 {
 		t.Errorf("%d held, %d used after all was given back", s.Held(), b.Used())
 	}
+	part := limits.NewBudget(20)
+	both := limits.NewShare(b, part)
+	if !both.TryAcquire(15) || both.TryAcquire(10) || b.Used() != 25 || part.Used() != 15 {
+		t.Errorf("of two: %d held, %d and %d used", both.Held(), b.Used(), part.Used())
+	}
+	both.Close()
+	if b.Used() != 10 || part.Used() != 0 {
+		t.Errorf("of two: %d and %d used after all was given back", b.Used(), part.Used())
+	}
 	none := limits.NewShare(nil)
 	none.Take(7)
 	none.Close()
