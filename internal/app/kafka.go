@@ -26,7 +26,7 @@ func newClusters(_ context.Context, s *Server) error {
 	s.clusters = clusters.New(clusters.Options{Log: s.log, Catalog: s.catalog, Streams: s.streams, Clock: s.clock, Keys: s.keystore,
 		AEAD: s.keystore.AEAD, Logger: s.logger, Memory: s.budget, Host: s.host, Ports: clusters.PortRange(s.cfg.KafkaPorts),
 		Default: catalog.Scope{Account: defaultClusterAccount, Region: string(s.cfg.Region)}, Brokers: s.cfg.KafkaBrokers,
-		Secrets: secretFiles{s.cfg.KafkaSecrets}})
+		Secrets: secretFiles{s.cfg.KafkaSecrets, string(s.cfg.Account)}})
 	return nil
 }
 
@@ -109,11 +109,12 @@ func brokerAddrs(addr string, n int) []string {
 	return out
 }
 
-// secretFiles are secrets in files of a directory, named for them.
-type secretFiles struct{ dir string }
+// secretFiles are secrets in files of a directory, named for them: those of an account
+// are in a directory in it that has the account's name, those of one in dir itself.
+type secretFiles struct{ dir, account string }
 
 // Secret implements clusters.Secrets.
-func (f secretFiles) Secret(name string) (clusters.Secret, error) {
+func (f secretFiles) Secret(account, name string) (clusters.Secret, error) {
 	missing := errs.New(errs.NotFound, "There is no secret "+name+" in the directory of --kafka-secrets.")
 	if f.dir == "" {
 		missing.Msg = "The server knows no secrets. Start it with --kafka-secrets DIR."
@@ -122,6 +123,10 @@ func (f secretFiles) Secret(name string) (clusters.Secret, error) {
 	dir, err := absolute(f.dir)
 	if err != nil {
 		return clusters.Secret{}, err
+	}
+	if account != f.account {
+		missing.Msg = "There is no secret " + account + "/" + name + " in the directory of --kafka-secrets."
+		dir = filepath.Join(dir, account)
 	}
 	const limit = 64 << 10
 	text, err := vfs.ReadFile(vfs.OS{}, filepath.Join(dir, name), limit)

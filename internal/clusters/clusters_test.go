@@ -120,7 +120,7 @@ var (
 
 type mapSecrets map[string]Secret
 
-func (m mapSecrets) Secret(name string) (Secret, error) {
+func (m mapSecrets) Secret(_, name string) (Secret, error) {
 	if s, ok := m[name]; ok {
 		return s, nil
 	}

@@ -19,9 +19,9 @@ type Secret struct{ Username, Password string }
 
 // Secrets finds secrets by their names.
 type Secrets interface {
-	// Secret returns the secret of that name. Errors: NotFound; Invalid for one that
-	// is not of a user.
-	Secret(name string) (Secret, error)
+	// Secret returns an account's secret of that name. Errors: NotFound; Invalid for
+	// one that is not of a user.
+	Secret(account, name string) (Secret, error)
 }
 
 // Bounds on the users that are made of secrets.
@@ -35,7 +35,7 @@ const (
 // on, as they are now. A user of that name gets the password of the secret. Errors:
 // NotFound, Invalid, those of the log.
 func (s *Service) Associate(ctx context.Context, r *catalog.Resource, secretARN string) error {
-	secret, err := s.secret(secretARN)
+	secret, err := s.secret(r.Scope, secretARN)
 	if err != nil {
 		return err
 	}
@@ -101,21 +101,23 @@ func (s *Service) changeUser(ctx context.Context, r *catalog.Resource, c brokers
 
 // secret finds a secret by its ARN, as AWS Secrets Manager writes it:
 // arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-xxxxxx. The six letters at the
-// end need not be there.
-func (s *Service) secret(text string) (Secret, error) {
+// end need not be there. It is of the account and region of the cluster.
+func (s *Service) secret(of catalog.Scope, text string) (Secret, error) {
 	p, ok := arn.Parse(text)
 	name, isSecret := strings.CutPrefix(p.Resource, "secret:")
 	switch {
 	case !ok || p.Service != "secretsmanager" || !isSecret:
 		return Secret{}, errs.New(errs.Invalid, "The secret ARN is not valid.")
+	case p.Account != of.Account || p.Region != of.Region:
+		return Secret{}, errs.New(errs.Invalid, "The secret is not of the account and region of the cluster.")
 	case !strings.HasPrefix(name, "AmazonMSK_"):
 		return Secret{}, errs.New(errs.Invalid, "The name of a secret for a cluster begins with AmazonMSK_.")
 	case strings.ContainsAny(name, `/\`):
 		return Secret{}, errs.New(errs.Invalid, "The name of the secret has a character that is not supported here.")
 	}
-	secret, err := s.o.Secrets.Secret(name)
+	secret, err := s.o.Secrets.Secret(of.Account, name)
 	if n := len(name) - len("-xxxxxx"); errs.KindOf(err) == errs.NotFound && err != nil && n > 0 && name[n] == '-' {
-		secret, err = s.o.Secrets.Secret(name[:n])
+		secret, err = s.o.Secrets.Secret(of.Account, name[:n])
 	}
 	if err == nil && (secret.Username == "" || secret.Password == "") {
 		err = errs.New(errs.Invalid, `The secret is not of the form {"username": "...", "password": "..."}.`)

@@ -14,7 +14,8 @@ import (
 // SCRAM-SHA-512 from then on. There is no AWS Secrets Manager: a secret is a file in
 // the directory of --kafka-secrets, whose name is the secret's (with the six letters
 // at the end of its ARN or without them, AmazonMSK_ before), and whose text is
-// {"username": "...", "password": "..."}. It is read once, here: associate it again
+// {"username": "...", "password": "..."}. Another account's than --account are in a
+// directory there with the account's name. It is read once, here: associate it again
 // after it has changed.
 //
 // Errors: NotFound; BadRequest for a cluster without brokers, and more than 10 secrets. What is wrong with one

@@ -50,6 +50,9 @@ func (d *Door) configuration(text opt.V[string], member string) (*catalog.Resour
 		return nil, err
 	}
 	r, err := d.clusters.Configuration(n.scope, n.name, n.uuid)
+	if err == nil && r.ARN != text.V {
+		err = clusters.ErrNoConfiguration
+	}
 	if err != nil {
 		return nil, invalid(member, message(err))
 	}

@@ -73,11 +73,20 @@ func parseARN(text, member string, kinds ...string) (named, error) {
 
 // cluster is the cluster that an ARN names.
 func (d *Door) cluster(text opt.V[string]) (*catalog.Resource, error) {
-	n, err := parseARN(text.V, "clusterArn", "cluster")
+	return d.clusterIn(text.V, "clusterArn")
+}
+
+// clusterIn is the cluster whose ARN a member is, to the letter: by it its policy
+// was asked.
+func (d *Door) clusterIn(text, member string) (*catalog.Resource, error) {
+	n, err := parseARN(text, member, "cluster")
 	if err != nil {
 		return nil, err
 	}
 	r, err := d.clusters.Lookup(n.scope, n.name, n.uuid)
+	if err == nil && r.ARN != text {
+		err = clusters.ErrNotFound
+	}
 	return r, wireError(err)
 }
 

@@ -42,6 +42,9 @@ func (d *Door) operation(text opt.V[string]) (*catalog.Resource, *catalog.Cluste
 		return nil, nil, wireError(err)
 	}
 	o, err := clusters.Operation(r, n.rest)
+	if err == nil && operationARN(r, o.ID) != text.V {
+		err = clusters.ErrNotFound
+	}
 	return r, o, wireError(err)
 }
 

@@ -81,7 +81,7 @@ func (paper) Shutdown(context.Context) error   { return nil }
 
 type fewSecrets struct{}
 
-func (fewSecrets) Secret(name string) (clusters.Secret, error) {
+func (fewSecrets) Secret(_, name string) (clusters.Secret, error) {
 	if name == "AmazonMSK_alice" {
 		return clusters.Secret{Username: "alice", Password: "wonderland"}, nil
 	}

@@ -27,10 +27,5 @@ func (d *Door) TagResource(ctx context.Context, in *model.TagResourceInput) (*mo
 
 // tagged is what an ARN names that can have tags.
 func (d *Door) tagged(text opt.V[string]) (*catalog.Resource, error) {
-	n, err := parseARN(text.V, "resourceArn", "cluster")
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.clusters.Lookup(n.scope, n.name, n.uuid)
-	return r, wireError(err)
+	return d.clusterIn(text.V, "resourceArn")
 }

@@ -70,7 +70,11 @@ func TestLogins(t *testing.T) {
 	const region = "eu-central-1"
 	t.Setenv("AWS_REGION", region)
 	secrets := t.TempDir()
-	if err := os.WriteFile(filepath.Join(secrets, "AmazonMSK_ada"), []byte(`{"username":"ada","password":"engine"}`), 0o600); err != nil {
+	own := filepath.Join(secrets, "111111111111") // the account's
+	if err := os.Mkdir(own, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "AmazonMSK_ada"), []byte(`{"username":"ada","password":"engine"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := harness.ForTest(t, harness.Options{Args: []string{"--auth", "strict", "--kafka-secrets", secrets}})
