@@ -3,9 +3,10 @@
 # (JavaScript SDK, KafkaJS), tests/sarama, tests/java (Apache Kafka's client,
 # Kafka Streams, Kinesis Producer and Client Libraries, Flink),
 # tests/kafka/clients (kcat, Apache Kafka's tools, Kafka Connect) and tests/go
-# (aws-sdk-go-v2 and franz-go's transactions, through kill -9) against the real
-# binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log and a delivery stream on a real
-# Apache Kafka. Versions are pinned; each install is tried three times, then this
+# (aws-sdk-go-v2 and franz-go's transactions, through kill -9, and delivery streams
+# into Debian's PostgreSQL and into Parquet that Python reads) against the real
+# binary, bin/thalweg or $THALWEG_BIN; and tests/kafkalog, the log and a delivery
+# stream on a real Apache Kafka. Versions are pinned; each install is tried three times, then this
 # fails: nothing is skipped. Ends with 'N passed, N failed, N skipped'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -101,7 +102,10 @@ echo "kcat, Apache Kafka's tools, Kafka Connect:"
 go run ./tools/testsum -- -count=1 -timeout 20m ./tests/kafka/clients | tee "$results/kcat" || code=1
 echo "PostgreSQL:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/postgres | tee "$results/postgres" || code=1
+echo "Data Firehose into every destination, $KILLS times kill -9:"
+go run ./tools/testsum -- -count=1 -timeout 20m ./tests/go/firehose -run 'TestKillNine' -kills="$KILLS" -events=60000 \
+  -postgres -python="$PWD/tests/py/.venv/bin/python" | tee "$results/firehose" || code=1
 echo "The log on Apache Kafka:"
 go run ./tools/testsum -- -count=1 -timeout 10m ./tests/kafkalog -libs="$PWD/tests/kafkalog/libs" | tee "$results/kafkalog" || code=1
-go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/sarama" "$results/killkafka" "$results/kcat" "$results/postgres" "$results/kafkalog" || code=1
+go run ./tests/junit "$results/py.xml" "$results/js.xml" tests/java/*/target/surefire-reports/*.xml "$results/go" "$results/sarama" "$results/killkafka" "$results/kcat" "$results/postgres" "$results/firehose" "$results/kafkalog" || code=1
 exit $code

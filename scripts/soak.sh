@@ -26,4 +26,5 @@ go run ./tools/testsum \
   -- -count=1 -timeout 30m ./tests/go/killnine -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -unanswered="$UNANSWERED" -seed="$SEED" \
   -- -count=1 -timeout 30m ./tests/go/killkafka -events="$EVENTS" -kills="$KILLS" -batch=200 -seed="$SEED" \
   -- -count=1 -timeout 30m ./tests/go/reshard -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -reshards=60 -seed="$SEED" \
+  -- -count=1 -timeout 60m ./tests/go/firehose -run TestKillNine -events="$EVENTS" -kills="$((KILLS + KILLS / 2))" -seed="$SEED" -postgres \
   -- -count=1 -timeout 10m ./tests/go/strace ./tests/go/badinput

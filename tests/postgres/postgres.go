@@ -104,12 +104,19 @@ func (s *Server) pgctl(args ...string) error {
 // Up starts the server and waits until it answers.
 func (s *Server) Up() {
 	s.t.Helper()
+	if err := s.start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) start() error {
 	err := s.pgctl("start", "-l", s.dir+"/server.log", "-o",
 		fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s", s.Port, s.dir))
 	if err != nil {
 		text, _ := os.ReadFile(s.dir + "/server.log")
-		s.t.Fatalf("%v\n%s", err, text)
+		return fmt.Errorf("%w\n%s", err, text)
 	}
+	return nil
 }
 
 // Kill ends the server as a crash would: what is not committed is gone.
@@ -118,6 +125,14 @@ func (s *Server) Kill() {
 	if err := s.pgctl("stop", "-m", "immediate"); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// Crash kills the server and starts it again.
+func (s *Server) Crash() error {
+	if err := s.pgctl("stop", "-m", "immediate"); err != nil {
+		return err
+	}
+	return s.start()
 }
 
 // Query runs SQL in psql and returns its rows, a line each, fields between bars. Statements

@@ -51,6 +51,13 @@ func newSuite(t *testing.T, args ...string) *suite {
 	return s
 }
 
+// of is the suite in another test of the same server.
+func (s *suite) of(t *testing.T) *suite {
+	o := *s
+	o.t = t
+	return &o
+}
+
 func newClient(url string, via http.RoundTripper) *firehose.Client {
 	return firehose.New(firehose.Options{
 		BaseEndpoint: aws.String(url), Region: sdk.Region, HTTPClient: sdk.WholeBody(&http.Client{Transport: via}),
@@ -62,24 +69,10 @@ func newClient(url string, via http.RoundTripper) *firehose.Client {
 func (s *suite) objects(prefix string) map[string][]byte {
 	s.t.Helper()
 	out := map[string][]byte{}
-	pages := s3.NewListObjectsV2Paginator(s.s3, &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: &prefix})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(s.t.Context())
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, o := range page.Contents {
-			got, err := s.s3.GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: o.Key})
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			body, err := io.ReadAll(got.Body)
-			if err := errors.Join(err, got.Body.Close()); err != nil {
-				s.t.Fatal(err)
-			}
-			out[*o.Key] = body
-		}
-	}
+	s.each(prefix, func(key string, body []byte) error {
+		out[key] = body
+		return nil
+	})
 	return out
 }
 

@@ -1,12 +1,13 @@
 package firehose
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,16 +27,23 @@ import (
 
 var (
 	kills      = flag.Int("kills", 3, "how often to kill the server")
-	eventCount = flag.String("events", "60000", `how many player events each source gets: a number, or "all"`)
-	workers    = flag.Int("workers", 4, "writers to each source")
-	seed       = flag.Uint64("seed", 0, "seed of the kill moments; 0 picks one")
+	eventCount = flag.String("events", "6000", `how many player events each source gets: a number, or "all"`)
+	workers    = flag.Int("workers", 4, "writers to a source that has many")
+	seed       = flag.Uint64("seed", 0, "seed of the kill moments and faults; 0 picks one")
+
+	withPostgres = flag.Bool("postgres", false, "deliver to Debian's PostgreSQL, too, and kill it, too")
+	python       = flag.String("python", "", "a Python with pyarrow and duckdb, which then read the Parquet, too")
 )
 
-// TestKillNine kills the server amid puts and deliveries, to a delivery stream and to
-// a Kinesis stream that another one reads. Every event that was acknowledged is in the
-// bucket once. Writers of the first leave repeating to the SDK, so that of them nothing
-// is there twice, whatever was answered; writers of the second do not repeat a call, so
-// an event whose call was not answered is there once or not at all.
+// TestKillNine kills the server amid puts and deliveries, to delivery streams and to a
+// Kinesis stream that others read, one of each with every kind of destination. What was
+// acknowledged is in buckets, in tables and in an index once, whatever was answered. To
+// an endpoint and a collector it may go again where they did not answer as they should,
+// or where the server died over it. A reader of the bucket sees nothing half done.
+//
+// Writers to delivery streams leave repeating to the SDK, so that of their events none is
+// there twice; the writers of the Kinesis stream do not repeat a call, so an event whose
+// call was not answered is there once or not at all.
 func TestKillNine(t *testing.T) {
 	n, err := events.Count(*eventCount)
 	if err != nil {
@@ -51,29 +59,36 @@ func TestKillNine(t *testing.T) {
 	t.Logf("%s; seed %d", set.Origin, *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	s := newSuite(t)
-	s.create("own", "own/", nil)
+	sinks, disturb := s.sinks(rng)
 	streams := sdk.Client(s.server.URL(), sdk.NoRetry)
 	if _, err := sdk.CreateStream(t.Context(), streams, "source", 2); err != nil {
 		t.Fatal(err)
 	}
-	s.create("read", "read/", func(in *firehose.CreateDeliveryStreamInput) {
-		in.DeliveryStreamType = types.DeliveryStreamTypeKinesisStreamAsSource
-		in.KinesisStreamSourceConfiguration = &types.KinesisStreamSourceConfiguration{
-			KinesisStreamARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/source"),
-			RoleARN:          aws.String("arn:aws:iam::000000000000:role/firehose"),
-		}
-	})
+	for _, to := range sinks {
+		s.create("own-"+to.name, "own-"+to.name+"/", func(in *firehose.CreateDeliveryStreamInput) { to.configure(in, "own-"+to.name) })
+		s.create("read-"+to.name, "read-"+to.name+"/", func(in *firehose.CreateDeliveryStreamInput) {
+			to.configure(in, "read-"+to.name)
+			in.DeliveryStreamType = types.DeliveryStreamTypeKinesisStreamAsSource
+			in.KinesisStreamSourceConfiguration = &types.KinesisStreamSourceConfiguration{
+				KinesisStreamARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/source"), RoleARN: role,
+			}
+		})
+	}
 	var acked atomic.Int64
 	doubtful := &doubt{of: map[events.ID]bool{}}
 	owned := set.Split(*workers)
-	err = harness.Parallel(t.Context(), 2**workers+1, func(ctx context.Context, i int) error {
+	reader, done := &lister{s: s, seen: map[string]string{}}, make(chan struct{})
+	err = harness.Parallel(t.Context(), len(sinks)+*workers+2, func(ctx context.Context, i int) error {
 		switch {
-		case i < *workers:
-			return putOwn(ctx, s.server.URL(), owned[i], &acked)
-		case i < 2**workers:
-			return putSource(ctx, s.server.URL(), streams, owned[i-*workers], &acked, doubtful)
+		case i < len(sinks):
+			return putOwn(ctx, s.server.URL(), "own-"+sinks[i].name, set.Events, &acked)
+		case i < len(sinks)+*workers:
+			return putSource(ctx, s.server.URL(), streams, owned[i-len(sinks)], &acked, doubtful)
+		case i == len(sinks)+*workers:
+			return reader.run(ctx, t, done)
 		}
-		total := int64(2 * len(set.Events))
+		defer close(done)
+		total := int64((len(sinks) + 1) * len(set.Events))
 		for k := range *kills {
 			at := total * int64(k+1) / int64(*kills+1)
 			for acked.Load() < at-rng.Int64N(total/int64(4**kills)) {
@@ -81,7 +96,7 @@ func TestKillNine(t *testing.T) {
 					return err
 				}
 			}
-			if err := s.server.Kill(); err != nil {
+			if err := errors.Join(s.server.Kill(), disturb(k)); err != nil {
 				return err
 			}
 			if err := s.server.Restart(ctx); err != nil {
@@ -93,11 +108,40 @@ func TestKillNine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.flush("own")
-	s.flush("read")
-	all := s.objects("")
-	check(t, "put", all, "own/", set, nil)
-	check(t, "read of the stream", all, "read/", set, doubtful.of)
+	figures := map[string]any{"seed": *seed, "events": len(set.Events), "origin": set.Origin, "kills": *kills, "doubtful": len(doubtful.of)}
+	var names []string
+	for _, to := range sinks {
+		names = append(names, to.name)
+		for _, stream := range []string{"own-" + to.name, "read-" + to.name} {
+			s.flush(stream)
+			unsure := doubtful.of
+			if strings.HasPrefix(stream, "own-") {
+				unsure = nil
+			}
+			to.check(t, stream, set, unsure)
+		}
+	}
+	reader.end(t)
+	figures["destinations"], figures["objects"] = names, len(reader.seen)
+	if !t.Failed() {
+		harness.Evidence(t, "firehose-kills", figures)
+	}
+}
+
+// sinks are the destinations of the test, and what is done to them when the server is
+// killed for the k-th time.
+func (s *suite) sinks(rng *rand.Rand) ([]*sink, func(k int) error) {
+	all := append(s.bucketSinks(), s.parquetSink(), s.httpSink(rng), s.splunkSink(rng), s.searchSink(rng))
+	if !*withPostgres {
+		return all, func(int) error { return nil }
+	}
+	database, to := s.tableSink()
+	return append(all, to), func(k int) error {
+		if k%2 == 1 {
+			return nil
+		}
+		return database.Crash()
+	}
 }
 
 // pause lets the writers go on for a moment.
@@ -115,11 +159,11 @@ func pause(ctx context.Context) error {
 const perCall = 100
 
 // putOwn puts events with an SDK that repeats for as long as it takes.
-func putOwn(ctx context.Context, url string, list []events.Event, acked *atomic.Int64) error {
+func putOwn(ctx context.Context, url, name string, list []events.Event, acked *atomic.Int64) error {
 	client := newClient(url, &http.Transport{})
 	for len(list) > 0 {
 		n := min(perCall, len(list))
-		in := &firehose.PutRecordBatchInput{DeliveryStreamName: aws.String("own")}
+		in := &firehose.PutRecordBatchInput{DeliveryStreamName: &name}
 		for _, e := range list[:n] {
 			in.Records = append(in.Records, types.Record{Data: append(e.Data(0), '\n')})
 		}
@@ -209,39 +253,15 @@ func serving(ctx context.Context, url string) error {
 // events of a player rise.
 func check(t *testing.T, what string, all map[string][]byte, prefix string, set events.Set, doubtful map[events.ID]bool) {
 	t.Helper()
-	seen := map[events.ID]int{}
-	objects := 0
+	got := newTally()
 	for key, body := range all {
-		if !bytes.HasPrefix([]byte(key), []byte(prefix)) {
+		if !strings.HasPrefix(key, prefix) {
 			continue
 		}
-		objects++
-		last := map[string]int64{}
-		for line := range bytes.Lines(body) {
-			id, err := events.Identify(bytes.TrimSpace(line))
-			if err != nil {
-				t.Fatalf("%s: object %s: %v", what, key, err)
-			}
-			seen[id]++
-			if who := id.Game + "/" + id.Player; last[who] >= id.Seq && last[who] != 0 {
-				t.Errorf("%s: object %s: event %s stands behind %d", what, key, id, last[who])
-			} else {
-				last[who] = id.Seq
-			}
+		got.begin()
+		if err := got.lines(body); err != nil {
+			t.Fatalf("%s: object %s: %v", what, key, err)
 		}
 	}
-	missing, twice := 0, 0
-	for _, e := range set.Events {
-		switch n := seen[e.ID(0)]; {
-		case n == 0 && !doubtful[e.ID(0)]:
-			missing++
-		case n > 1:
-			twice++
-		}
-		delete(seen, e.ID(0))
-	}
-	if missing > 0 || twice > 0 || len(seen) > 0 {
-		t.Errorf("%s: of %d events %d are missing, %d are there more than once, and %d were never put", what, len(set.Events), missing, twice, len(seen))
-	}
-	t.Logf("%s: %d events in %d objects, %d of doubtful calls", what, len(set.Events), objects, len(doubtful))
+	got.check(t, what, set, doubtful)
 }

@@ -31,7 +31,7 @@ func TestOutsideBucket(t *testing.T) {
 	var acked atomic.Int64
 	err = harness.Parallel(t.Context(), *workers+1, func(ctx context.Context, i int) error {
 		if i < *workers {
-			return putOwn(ctx, near.server.URL(), owned[i], &acked)
+			return putOwn(ctx, near.server.URL(), "own", owned[i], &acked)
 		}
 		for k := range 3 {
 			for acked.Load() < int64(len(set.Events)*(k+1)/4) {
