@@ -293,7 +293,7 @@ func (c *Catalog) Load(ctx context.Context, s Scope, id Ident, hold Hold) (place
 	if place, err = c.Place(s, id); err != nil {
 		return "", nil, err
 	}
-	raw, err = c.read(ctx, s, place, hold)
+	raw, err = c.Read(ctx, s, place, hold)
 	return place, raw, err
 }
 
@@ -378,11 +378,11 @@ func (c *Catalog) Register(ctx context.Context, s Scope, id Ident, place string,
 	if err := checkName(id.Name); err != nil {
 		return nil, err
 	}
-	raw, err := c.read(ctx, s, place, hold)
+	raw, err := c.Read(ctx, s, place, hold)
 	if err != nil {
 		return nil, err
 	}
-	m, err := parse(raw)
+	m, err := Parse(raw)
 	if err == nil {
 		err = m.valid()
 	}
@@ -443,8 +443,9 @@ func (c *Catalog) ref(ctx context.Context, s Scope, place string) (objstore.Ref,
 	return objstore.Ref{Bucket: bucket, Key: key}, nil
 }
 
-// read returns an object of metadata.
-func (c *Catalog) read(ctx context.Context, s Scope, place string, hold Hold) ([]byte, error) {
+// Read returns an object of metadata, as the manifests of a table are too. It must be in a
+// bucket of the account.
+func (c *Catalog) Read(ctx context.Context, s Scope, place string, hold Hold) ([]byte, error) {
 	at, err := c.ref(ctx, s, place)
 	if err != nil {
 		return nil, err
@@ -463,11 +464,11 @@ func (c *Catalog) read(ctx context.Context, s Scope, place string, hold Hold) ([
 }
 
 func (c *Catalog) metadata(ctx context.Context, s Scope, place string, hold Hold) (*Metadata, error) {
-	raw, err := c.read(ctx, s, place, hold)
+	raw, err := c.Read(ctx, s, place, hold)
 	if err != nil {
 		return nil, err
 	}
-	return parse(raw)
+	return Parse(raw)
 }
 
 // write puts metadata where none is, below the table's location, and returns where.
@@ -495,6 +496,16 @@ func (c *Catalog) write(ctx context.Context, s Scope, m *Metadata, old string) (
 		err = invalid("the table's location is too long")
 	}
 	return place, raw, err
+}
+
+// Put puts a file of a table where its metadata will say that it is, or in place of the
+// same one. The bucket must be the account's.
+func (c *Catalog) Put(ctx context.Context, s Scope, place string, body io.Reader) error {
+	at, err := c.ref(ctx, s, place)
+	if err == nil {
+		_, err = c.o.Objects.Put(ctx, at, body, objstore.PutOptions{Headers: objstore.Headers{ContentType: "application/octet-stream"}, Owner: s.Account})
+	}
+	return err
 }
 
 // version returns the number that a place's name begins with, -1 without one.

@@ -130,6 +130,9 @@ type snapshot struct {
 	raw      json.RawMessage
 }
 
+// Raw is the snapshot's document.
+func (s snapshot) Raw() json.RawMessage { return s.raw }
+
 func (s snapshot) MarshalJSON() ([]byte, error) { return s.raw, nil }
 
 func (s *snapshot) UnmarshalJSON(b []byte) error {
@@ -175,8 +178,8 @@ func empty() *Metadata {
 // firstPartitionField is the id of the first field of a partition spec.
 const firstPartitionField = 1000
 
-// parse reads metadata.
-func parse(b []byte) (*Metadata, error) {
+// Parse reads metadata. Errors are of kind Corrupt, or Unsupported for another version.
+func Parse(b []byte) (*Metadata, error) {
 	m := empty()
 	if err := json.Unmarshal(b, m); err != nil {
 		return nil, errs.Wrap(errs.Corrupt, "read table metadata", err)
@@ -188,6 +191,35 @@ func parse(b []byte) (*Metadata, error) {
 		m.CurrentSnapshotID = nil
 	}
 	return m, nil
+}
+
+// Schema returns the document of a schema, nil if there is none of the id.
+func (m *Metadata) Schema(id int) json.RawMessage { return find(m.Schemas, id) }
+
+// PartitionSpec returns the document of a partition spec, nil if there is none of the id.
+func (m *Metadata) PartitionSpec(id int) json.RawMessage { return find(m.PartitionSpecs, id) }
+
+func find(parts []part, id int) json.RawMessage {
+	for _, p := range parts {
+		if p.id == id {
+			raw, err := json.Marshal(p)
+			if err == nil { // it was read from JSON
+				return raw
+			}
+		}
+	}
+	return nil
+}
+
+// Head returns the id and the document of the snapshot that the branch main is at, nil if
+// there is none.
+func (m *Metadata) Head() (id *int64, snapshot json.RawMessage) {
+	at, there := m.Refs[mainBranch]
+	s := m.snapshot(at.SnapshotID)
+	if !there || s == nil {
+		return nil, nil
+	}
+	return &s.ID, s.raw
 }
 
 func (m *Metadata) snapshot(id int64) *snapshot {
