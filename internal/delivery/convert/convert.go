@@ -23,12 +23,16 @@
 package convert
 
 import (
+	"context"
+	"errors"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 
 	"thalweg/internal/delivery/scan"
+	"thalweg/internal/limits"
 )
 
 const (
@@ -51,21 +55,39 @@ type Failure struct{ Code, Message string }
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 
+// codes name what may be wrong with a record.
+type codes struct{ parse, data, mismatch, missing string }
+
+func (o *Options) codes() codes {
+	if o.iceberg {
+		return codes{"Iceberg.MalformedRecord", "Iceberg.MalformedRecord", "Iceberg.SchemaTypeMismatch", "Iceberg.MissingColumnWithinRecord"}
+	}
+	return codes{parse: "DataFormatConversion.ParseError", data: "DataFormatConversion.MalformedData", mismatch: "DataFormatConversion.MalformedData"}
+}
+
 // Converter converts records to the columns of one table.
 type Converter struct {
-	o       *Options
-	columns []Column
-	leaves  int
-	config  *parquet.WriterConfig
+	o      *Options
+	row    columnType
+	leaves int
+	config *parquet.WriterConfig
 }
 
 // New makes a converter; its errors are of kind Invalid.
 func New(o Options, columns []Column) (*Converter, error) {
-	_, leaves, schema, err := compile(columns, &o)
+	row, err := parseColumns(columns)
 	if err != nil {
 		return nil, err
 	}
-	c := &Converter{o: &o, columns: columns, leaves: len(leaves)}
+	return newConverter(o, row)
+}
+
+func newConverter(o Options, row columnType) (*Converter, error) {
+	_, leaves, schema, err := compile(row, &o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Converter{o: &o, row: row, leaves: len(leaves)}
 	version := 1
 	if o.V2 {
 		version = 2
@@ -82,6 +104,16 @@ func (c *Converter) Memory() int64 {
 		return 48 << 20
 	}
 	return 24 << 20
+}
+
+// Acquire takes what a Writer takes of the memory, a quarter of all at most, so that
+// deliveries that wait for it are not in each other's way.
+func (c *Converter) Acquire(ctx context.Context, memory *limits.Budget) (release func(), err error) {
+	n := c.Memory()
+	if most := memory.Max() / 4; most > 0 {
+		n = min(n, most)
+	}
+	return func() { memory.Release(n) }, memory.Acquire(ctx, n)
 }
 
 func (o *Options) codec() compress.Codec {
@@ -107,18 +139,25 @@ type Writer struct {
 	rows    int
 	bytes   int // of its records
 	cost    int // of the row group
+
+	leaves  []*node // what metrics are of, where they are wanted
+	metrics []metric
 }
 
 // NewWriter begins a file, which only Close makes whole.
 func (c *Converter) NewWriter(w io.Writer) (*Writer, error) {
-	root, leaves, schema, err := compile(c.columns, c.o) // nodes are of one writer
+	root, leaves, schema, err := compile(c.row, c.o) // nodes are of one writer
 	if err != nil {
 		return nil, err
 	}
 	config := *c.config
 	config.Schema = schema
-	return &Writer{c: c, to: parquet.NewWriter(w, &config), root: root,
-		columns: make([][]parquet.Value, len(leaves)), marks: make([]int, len(leaves))}, nil
+	out := &Writer{c: c, to: parquet.NewWriter(w, &config), root: root,
+		columns: make([][]parquet.Value, len(leaves)), marks: make([]int, len(leaves))}
+	if c.o.iceberg {
+		out.leaves, out.metrics = leaves, make([]metric, len(leaves))
+	}
+	return out, nil
 }
 
 // Write converts a record, whose bytes it does not keep. A *Failure is about the record,
@@ -145,31 +184,40 @@ func (w *Writer) Write(record []byte) error {
 }
 
 func (w *Writer) convert(record []byte) error {
+	codes := w.c.o.codes()
 	s := scan.New(record)
 	switch s.Peek() {
 	case '{':
 	case 0:
 		if s.End() == nil {
-			return &Failure{"DataFormatConversion.MalformedData", "The record was empty or contained only whitespace."}
+			return &Failure{codes.data, "The record was empty or contained only whitespace."}
 		}
 		fallthrough
 	default:
 		if !scan.Valid(record) {
-			return &Failure{"DataFormatConversion.ParseError", errMalformed.Error()}
+			return &Failure{codes.parse, errMalformed.Error()}
 		}
-		return &Failure{"DataFormatConversion.MalformedData", "The top level of the record must be an object."}
+		return &Failure{codes.data, "The top level of the record must be an object."}
 	}
 	if w.members(&s, w.root) != nil || s.End() != nil {
-		return &Failure{"DataFormatConversion.ParseError", errMalformed.Error()}
+		return &Failure{codes.parse, errMalformed.Error()}
 	}
-	if err := w.putParts(w.root, 0); err != nil {
-		return &Failure{"DataFormatConversion.MalformedData", "Data does not match the schema. " + err.Error()}
+	err := w.putParts(w.root, 0)
+	var lacks *missing
+	switch {
+	case w.c.o.iceberg && !slices.ContainsFunc(w.root.values, func(v []byte) bool { return v != nil }):
+		return &Failure{codes.missing, "The record has none of the table's columns."}
+	case errors.As(err, &lacks):
+		return &Failure{codes.missing, lacks.Error()}
+	case err != nil:
+		return &Failure{codes.mismatch, "Data does not match the schema. " + err.Error()}
 	}
 	return nil
 }
 
 // flush gives the batch to the columns, and ends the row group when it is large enough.
 func (w *Writer) flush() error {
+	w.measure()
 	for i, c := range w.to.ColumnWriters() {
 		if _, err := c.WriteRowValues(w.columns[i]); err != nil {
 			return err

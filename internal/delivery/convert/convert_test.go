@@ -254,7 +254,7 @@ func TestRead(t *testing.T) {
 	}
 	o, from, on, err := Read(conversion(`{"OpenXJsonSerDe":{"CaseInsensitive":false,"ConvertDotsInJsonKeysToUnderscores":true,"ColumnToJsonKeyMappings":{"a":"b"}}}`,
 		`{"ParquetSerDe":{"Compression":"GZIP","WriterVersion":"V2","EnableDictionaryCompression":true,"PageSizeBytes":65536}}`, ""))
-	if want := "{false false true true map[a:b] GZIP true true 0 65536} { d t  LATEST } true <nil>"; fmt.Sprint(o, from, on, err) != want {
+	if want := "{false false true true map[a:b] GZIP true true 0 65536 false} { d t  LATEST } true <nil>"; fmt.Sprint(o, from, on, err) != want {
 		t.Errorf("got  %v\nwant %s", fmt.Sprint(o, from, on, err), want)
 	}
 	for _, c := range []dest.Config{dest.Config(`{}`), dest.Config(`{"DataFormatConversionConfiguration":{"Enabled":false}}`)} {

@@ -32,6 +32,9 @@ func shortened(raw []byte) string {
 // scalar makes a leaf's value of one of JSON, which is not null. Texts are numbers and
 // booleans where the deserializer lets them be.
 func (w *Writer) scalar(n *node, raw []byte) (parquet.Value, error) {
+	if w.c.o.iceberg {
+		return w.icebergScalar(n, raw)
+	}
 	c := raw[0]
 	quoted := c == '"'
 	if quoted {

@@ -22,6 +22,8 @@ type Options struct {
 	Compression          string // SNAPPY, GZIP, UNCOMPRESSED
 	Dictionary, V2       bool
 	BlockSize, PageBytes int
+
+	iceberg bool // the table is one of Iceberg's
 }
 
 func (o *Options) key(column string) string {

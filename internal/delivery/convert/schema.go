@@ -12,16 +12,18 @@ import (
 
 // node is a place in the schema: a column, or a part of one.
 type node struct {
-	hiveType
+	columnType
 	name   string
 	key    bool           // it is a map's key
 	keys   map[string]int // of a struct: which part a member of JSON is
-	parts  []*node
-	from   int // the leaf columns below it
+	nodes  []*node        // of the type's parts
+	from   int            // the leaf columns below it
 	to     int
 	def    int // the definition level where it has a value
 	rep    int // the repetition level of its elements, of an array or map
 	values [][]byte
+	// repeated tells that it is in a list or map.
+	repeated bool
 }
 
 // ordered is a group whose fields stand in the order of the table; parquet.Group
@@ -50,29 +52,37 @@ type compiler struct {
 	leaves []*node
 }
 
-// compile makes of columns the root of the schema, a struct that is always there.
-func compile(columns []Column, o *Options) (*node, []*node, *parquet.Schema, error) {
-	root := &node{hiveType: hiveType{kind: tStruct}, keys: map[string]int{}}
-	c := compiler{o: o}
-	var fields []parquet.Field
+// parseColumns makes of columns the type of a row.
+func parseColumns(columns []Column) (row columnType, err error) {
+	row.kind = tStruct
 	for _, col := range columns {
 		t, err := parseType(col.Type)
 		if err != nil {
-			return nil, nil, nil, errs.New(errs.Invalid, "column "+col.Name+": "+err.Error())
+			return row, errs.New(errs.Invalid, "column "+col.Name+": "+err.Error())
 		}
-		name := strings.ToLower(col.Name)
-		if !root.addKey(o.key(name), len(root.parts)) {
+		row.names, row.parts = append(row.names, strings.ToLower(col.Name)), append(row.parts, t)
+	}
+	return row, nil
+}
+
+// compile makes of a row's type the root of the schema, a struct that is always there.
+func compile(row columnType, o *Options) (*node, []*node, *parquet.Schema, error) {
+	root := &node{columnType: row, keys: map[string]int{}}
+	c := compiler{o: o}
+	var fields []parquet.Field
+	for i, name := range row.names {
+		if !root.addKey(o.key(name), i) {
 			return nil, nil, nil, errs.New(errs.Invalid, "two columns are named "+name)
 		}
-		part, p := c.node(name, t, 0, 0)
-		root.parts = append(root.parts, part)
+		part, p := c.node(name, row.parts[i], 0, 0)
+		root.nodes = append(root.nodes, part)
 		fields = append(fields, field{p, name})
 	}
 	if root.to = len(c.leaves); root.to == 0 || root.to > maxLeaves {
 		return nil, nil, nil, errs.New(errs.Invalid, "a table needs 1 to 400 columns, members of structs counted")
 	}
-	root.values = make([][]byte, len(root.parts))
-	return root, c.leaves, parquet.NewSchema("hive_schema", ordered{fields: fields}), nil
+	root.values = make([][]byte, len(root.nodes))
+	return root, c.leaves, parquet.NewSchema(o.schemaName(), ordered{fields: fields}), nil
 }
 
 func (n *node) addKey(key string, part int) bool {
@@ -81,9 +91,12 @@ func (n *node) addKey(key string, part int) bool {
 	return !twice
 }
 
-// node makes an optional node below levels def and rep.
-func (c *compiler) node(name string, t hiveType, def, rep int) (*node, parquet.Node) {
-	n := &node{hiveType: t, name: name, def: def + 1, from: len(c.leaves)}
+// node makes a node below levels def and rep.
+func (c *compiler) node(name string, t columnType, def, rep int) (*node, parquet.Node) {
+	n := &node{columnType: t, name: name, def: def, from: len(c.leaves), repeated: rep > 0}
+	if !t.required {
+		n.def++
+	}
 	var p parquet.Node
 	switch t.kind {
 	case tStruct:
@@ -93,30 +106,36 @@ func (c *compiler) node(name string, t hiveType, def, rep int) (*node, parquet.N
 		for i, part := range t.parts {
 			n.keys[t.names[i]] = i
 			child, q := c.node(t.names[i], part, n.def, rep)
-			n.parts, fields = append(n.parts, child), append(fields, field{q, t.names[i]})
+			n.nodes, fields = append(n.nodes, child), append(fields, field{q, t.names[i]})
 		}
 		p = ordered{fields: fields}
 	case tArray:
 		n.rep = rep + 1
 		child, q := c.node("element", t.parts[0], n.def+1, n.rep)
-		n.parts, p = []*node{child}, parquet.List(q)
+		n.nodes, p = []*node{child}, parquet.List(q)
 	case tMap:
 		n.rep = rep + 1
-		key := &node{hiveType: t.parts[0], name: "key", key: true, def: n.def + 1, from: len(c.leaves), to: len(c.leaves) + 1}
+		key := &node{columnType: t.parts[0], name: "key", key: true, repeated: true, def: n.def + 1, from: len(c.leaves), to: len(c.leaves) + 1}
 		c.leaves = append(c.leaves, key)
 		value, q := c.node("value", t.parts[1], n.def+1, n.rep)
-		n.parts, p = []*node{key, value}, parquet.Map(c.leaf(t.parts[0]), q)
+		n.nodes, p = []*node{key, value}, parquet.Map(parquet.FieldID(c.leaf(t.parts[0]), t.parts[0].id), q)
 	default:
 		c.leaves = append(c.leaves, n)
 		p = c.leaf(t)
 	}
 	n.to = len(c.leaves)
-	return n, parquet.Optional(p)
+	if !t.required {
+		p = parquet.Optional(p)
+	}
+	return n, parquet.FieldID(p, t.id)
 }
 
-// leaf is how Hive writes a type; smaller integers and texts have their logical types,
-// timestamps are INT96.
-func (c *compiler) leaf(t hiveType) parquet.Node {
+// leaf is how a type is written. As Hive does it, smaller integers and texts have their
+// logical types, and timestamps are INT96.
+func (c *compiler) leaf(t columnType) parquet.Node {
+	if c.o.iceberg {
+		return c.icebergLeaf(t)
+	}
 	var p parquet.Node
 	var e encoding.Encoding = &parquet.Plain
 	if c.o.Dictionary {

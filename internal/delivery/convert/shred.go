@@ -14,6 +14,9 @@ import (
 // rep and definition def, which is the one of what the node is in.
 func (w *Writer) put(n *node, raw []byte, rep, def int) error {
 	if len(raw) == 0 || raw[0] == 'n' {
+		if n.required {
+			return &missing{n.name}
+		}
 		for i := n.from; i < n.to; i++ {
 			w.columns[i] = append(w.columns[i], parquet.Value{}.Level(rep, def, i))
 		}
@@ -48,8 +51,15 @@ func (w *Writer) structure(n *node, raw []byte, rep int) error {
 	return w.putParts(n, rep)
 }
 
+// missing is a value that must be there and is not.
+type missing struct{ column string }
+
+func (m *missing) Error() string {
+	return "The column " + m.column + " is required, and the record has no value for it."
+}
+
 func (w *Writer) putParts(n *node, rep int) error {
-	for i, part := range n.parts {
+	for i, part := range n.nodes {
 		if err := w.put(part, n.values[i], rep, n.def); err != nil {
 			return err
 		}
@@ -125,7 +135,7 @@ func (w *Writer) array(n *node, raw []byte, rep int) error {
 		if err != nil {
 			return err
 		}
-		if err := w.put(n.parts[0], value, rep, n.def+1); err != nil {
+		if err := w.put(n.nodes[0], value, rep, n.def+1); err != nil {
 			return err
 		}
 		rep = n.rep
@@ -153,17 +163,17 @@ func (w *Writer) mapping(n *node, raw []byte, rep int) error {
 		}
 		quoted := append(append(append(w.name[:0], '"'), name...), '"')
 		w.name = quoted
-		key, err := w.scalar(n.parts[0], quoted)
+		key, err := w.scalar(n.nodes[0], quoted)
 		if err != nil {
 			return err
 		}
-		at := n.parts[0].from
+		at := n.nodes[0].from
 		w.columns[at] = append(w.columns[at], key.Level(rep, n.def+1, at))
 		value, err := s.Value()
 		if err != nil {
 			return err
 		}
-		if err := w.put(n.parts[1], value, rep, n.def+1); err != nil {
+		if err := w.put(n.nodes[1], value, rep, n.def+1); err != nil {
 			return err
 		}
 		rep = n.rep

@@ -10,7 +10,7 @@ import (
 // Column is a column of a table, with its type in Hive's words as the catalog has it.
 type Column struct{ Name, Type string }
 
-// kind is a type of Hive's.
+// kind is a type of Hive's or Iceberg's.
 type kind uint8
 
 const (
@@ -28,6 +28,11 @@ const (
 	tBinary
 	tDate
 	tTimestamp
+	tTime      // this and those up to tArray are Iceberg's alone
+	tMicros    // a timestamp without a zone
+	tMicrosUTC // one with a zone
+	tUUID
+	tFixed
 	tArray
 	tMap
 	tStruct
@@ -39,13 +44,16 @@ var kinds = map[string]kind{
 	"timestamp": tTimestamp, "array": tArray, "map": tMap, "struct": tStruct,
 }
 
-// hiveType is a type, read.
-type hiveType struct {
+// columnType is a type, read.
+type columnType struct {
 	kind             kind
 	precision, scale int // of a decimal
-	length           int // of char and varchar
+	length           int // of char, varchar and fixed
 	names            []string
-	parts            []hiveType // element; key and value; members
+	parts            []columnType // element; key and value; members
+	// id and required are of a field of Iceberg's; 0 is none.
+	id       int
+	required bool
 }
 
 const (
@@ -55,14 +63,14 @@ const (
 
 // parseType reads a type: TYPE, decimal(P,S), varchar(N), array<T>, map<K,V>,
 // struct<NAME:T,...>. Case and space do not count.
-func parseType(text string) (hiveType, error) {
+func parseType(text string) (columnType, error) {
 	p := typeParser{in: strings.ToLower(strings.Join(strings.Fields(text), ""))}
 	t, err := p.next(maxTypeDepth)
 	if err == nil && p.in != "" {
 		err = errors.New("unexpected " + strconv.Quote(p.in))
 	}
 	if err != nil {
-		return hiveType{}, fmt.Errorf("the type %s is not supported: %w", text, err)
+		return columnType{}, fmt.Errorf("the type %s is not supported: %w", text, err)
 	}
 	return t, nil
 }
@@ -87,7 +95,7 @@ func (p *typeParser) until(chars string) (word string) {
 	return word
 }
 
-func (p *typeParser) next(depth int) (t hiveType, err error) {
+func (p *typeParser) next(depth int) (t columnType, err error) {
 	if depth == 0 {
 		return t, errors.New("it is nested too deep")
 	}
@@ -112,7 +120,7 @@ func (p *typeParser) next(depth int) (t hiveType, err error) {
 	return t, nil
 }
 
-func (p *typeParser) decimal(t hiveType) (hiveType, error) {
+func (p *typeParser) decimal(t columnType) (columnType, error) {
 	t.precision = 10
 	if strings.HasPrefix(p.in, "(") {
 		numbers, err := p.numbers(2)
@@ -149,7 +157,7 @@ func (p *typeParser) numbers(most int) ([]int, error) {
 	return out, nil
 }
 
-func (p *typeParser) nested(t hiveType, depth int) (hiveType, error) {
+func (p *typeParser) nested(t columnType, depth int) (columnType, error) {
 	if !p.take("<") {
 		return t, errors.New("a < is missing")
 	}

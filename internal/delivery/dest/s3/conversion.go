@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 
@@ -24,16 +23,6 @@ type conversion struct {
 	memory  *limits.Budget
 	options convert.Options
 	from    convert.Source
-}
-
-// acquire takes what a converter takes of the memory, a quarter of all at most, so that
-// deliveries that wait for it are not in each other's way.
-func (c *conversion) acquire(ctx context.Context, converter *convert.Converter) (release func(), err error) {
-	n := converter.Memory()
-	if most := c.memory.Max() / 4; most > 0 {
-		n = min(n, most)
-	}
-	return func() { c.memory.Release(n) }, c.memory.Acquire(ctx, n)
 }
 
 // open makes the converter for the table as it is now, and says what the error output

@@ -28,7 +28,7 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 		if w.converter, w.table, err = d.conversion.open(b.Stream); err != nil {
 			return w.unconverted(err)
 		}
-		release, err := d.conversion.acquire(ctx, w.converter)
+		release, err := w.converter.Acquire(ctx, d.conversion.memory)
 		if err != nil {
 			return dest.Result{}, err
 		}
