@@ -131,7 +131,7 @@ func (d *delivery) once(ctx context.Context) error {
 		if errors.Is(err, errMoved) || errors.Is(err, errGivenUp) || errors.Is(err, errGone) || d.dest.Kind == s3Kind || ctx.Err() != nil {
 			return err
 		}
-		if err := d.fail(err); err != nil {
+		if err := d.fail(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -141,11 +141,14 @@ func (d *delivery) once(ctx context.Context) error {
 
 // fail decides, durably, that the records go to the error output: after a crash too,
 // when the destination might take them.
-func (d *delivery) fail(err error) error {
+func (d *delivery) fail(ctx context.Context, err error) error {
 	f := &PlanFailure{At: clock.Millis(d.s.clock), Attempts: d.e.Attempts, Error: err.Error(), Code: "InternalError", Message: err.Error()}
 	var of *dest.Error
 	if errors.As(err, &of) {
 		f.Code, f.Message = of.Code, of.Message
+		if f.Arrived, err = d.arrived(ctx, of); err != nil {
+			return err
+		}
 	}
 	failed := *d.plan
 	failed.Failed = f
@@ -154,6 +157,26 @@ func (d *delivery) fail(err error) error {
 	}
 	d.plan = &failed
 	return nil
+}
+
+// arrived are the runs of records that an error says have arrived.
+func (d *delivery) arrived(ctx context.Context, of *dest.Error) (runs []Run, err error) {
+	if of.Arrived == nil {
+		return nil, nil
+	}
+	index := int64(-1)
+	err = d.batch(ctx).Records(ctx, func(*dest.Record) error {
+		index++
+		switch n := len(runs); {
+		case !of.Arrived(int(index)):
+		case n > 0 && runs[n-1].To == index:
+			runs[n-1].To++
+		default:
+			runs = append(runs, Run{index, index + 1})
+		}
+		return nil
+	})
+	return runs, err
 }
 
 // main delivers the records, again and again for as long as the configuration says.

@@ -139,7 +139,12 @@ func (d *delivery) rejectedAs(ctx context.Context, list []dest.Rejected, kind st
 func (d *delivery) allFailed(ctx context.Context) error {
 	why := d.plan.Failed
 	return d.errors(ctx, d.s.o.Destinations[d.dest.Kind].ErrorType, func(ctx context.Context, yield func(*dest.Failure) error) error {
+		index := int64(-1)
 		return d.batch(ctx).Records(ctx, func(r *dest.Record) error {
+			index++
+			if why.arrived(index) {
+				return nil
+			}
 			return yield(&dest.Failure{Record: *r, Code: why.Code, Message: why.Message, Attempts: why.Attempts})
 		})
 	})

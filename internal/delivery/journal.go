@@ -41,6 +41,20 @@ type PlanFailure struct {
 	Message  string `json:"message"`
 	// Error is all that is known.
 	Error string `json:"error"`
+	// Arrived are the runs of records, by their positions in the batch, that have arrived
+	// all the same.
+	Arrived []Run `json:"arrived,omitempty"`
+}
+
+// Run is From up to, not including, To.
+type Run struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+// arrived tells whether the record at a position of the batch has.
+func (f *PlanFailure) arrived(index int64) bool {
+	return slices.ContainsFunc(f.Arrived, func(r Run) bool { return r.From <= index && index < r.To })
 }
 
 // Range is a run of one partition's records: From up to, not including, To.

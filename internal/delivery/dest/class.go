@@ -28,7 +28,10 @@ type Error struct {
 	// Untouched tells that nothing of the batch has arrived, so that it may go
 	// elsewhere.
 	Untouched bool
-	Err       error // the cause; may be nil
+	// Arrived tells of a record of the batch, by its position, that it has arrived all the
+	// same, so that it is not among those that failed. Nil: none has.
+	Arrived func(index int) bool
+	Err     error // the cause; may be nil
 }
 
 func (e *Error) Error() string {
