@@ -37,6 +37,8 @@ type configuration struct {
 		Processors []processor
 	}
 	DynamicPartitioningConfiguration struct{ Enabled bool }
+	// CatalogConfiguration tells a destination of tables, for which a query says which one.
+	CatalogConfiguration *json.RawMessage
 }
 
 type processor struct {
@@ -91,7 +93,7 @@ func compile(c dest.Config, e dest.Env, functions *lambda.Functions) (stages []d
 			byType[p.Type] = p
 		}
 	}
-	if err := checkTogether(byType, all.DynamicPartitioningConfiguration.Enabled); err != nil {
+	if err := checkTogether(byType, all.DynamicPartitioningConfiguration.Enabled || all.CatalogConfiguration != nil); err != nil {
 		return nil, err
 	}
 	for _, name := range order {

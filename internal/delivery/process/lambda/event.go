@@ -98,6 +98,8 @@ type result struct {
 	Value    *string `json:"kafkaRecordValue"`
 	Metadata struct {
 		PartitionKeys map[string]string `json:"partitionKeys"`
+		// Table says which table a record is for, of a destination of tables.
+		Table map[string]string `json:"otfMetadata"`
 	} `json:"metadata"`
 }
 
@@ -165,13 +167,15 @@ func apply(r *dest.Record, byID map[string]result, twice map[string]bool, msk bo
 		return false, "Lambda.InvalidReturnFormat", textData
 	}
 	r.Data = data
-	if len(answer.Metadata.PartitionKeys) > 0 {
+	if len(answer.Metadata.PartitionKeys)+len(answer.Metadata.Table) > 0 {
 		keys := maps.Clone(r.Keys)
 		if keys == nil {
 			keys = map[string]string{}
 		}
-		for name, value := range answer.Metadata.PartitionKeys {
-			keys[prefix.FromLambda+name] = value
+		for _, more := range []map[string]string{answer.Metadata.PartitionKeys, answer.Metadata.Table} {
+			for name, value := range more {
+				keys[prefix.FromLambda+name] = value
+			}
 		}
 		r.Keys = keys
 	}
