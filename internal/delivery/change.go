@@ -86,7 +86,7 @@ func (s *Service) Update(ctx context.Context, u Update) error {
 		if err != nil {
 			return err
 		}
-		spec, config, err := s.check(u.Kind, config)
+		spec, config, err := s.check(u.Scope, u.Kind, config)
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func deliveryKey(scope catalog.Scope, name string) catalog.Key {
 // is read from now on, or from where the source's ReadFrom says. Errors: Exists,
 // LimitExceeded, Invalid, Unsupported, NotFound of the source, those of the log.
 func (s *Service) Create(ctx context.Context, n New) (*catalog.Resource, error) {
-	spec, config, err := s.check(n.Kind, n.Config)
+	spec, config, err := s.check(n.Scope, n.Kind, n.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *Service) begin(src *catalog.DeliverySource, now int64) error {
 }
 
 // check fills a configuration's defaults in and has its kind look at it.
-func (s *Service) check(kind string, c dest.Config) (dest.Spec, dest.Config, error) {
+func (s *Service) check(of catalog.Scope, kind string, c dest.Config) (dest.Spec, dest.Config, error) {
 	spec, ok := s.o.Destinations[kind]
 	if !ok {
 		return spec, nil, errs.New(errs.Unsupported, "Delivery to destinations of the type "+kind+" is not supported by this server.")
@@ -147,7 +147,7 @@ func (s *Service) check(kind string, c dest.Config) (dest.Spec, dest.Config, err
 		return spec, nil, err
 	}
 	// What cannot be opened cannot deliver.
-	probe := dest.Env{Clock: s.clock, Secret: func(text string) (string, error) { return text, nil }, Scratch: s.o.Files.Scratch}
+	probe := dest.Env{Stream: dest.Stream{Account: of.Account, Region: of.Region}, Clock: s.clock, Secret: func(text string) (string, error) { return text, nil }, Scratch: s.o.Files.Scratch}
 	if _, err := spec.Open(c, probe); err != nil {
 		return spec, nil, err
 	}
