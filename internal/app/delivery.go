@@ -15,6 +15,7 @@ import (
 	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/dest/httpendpoint"
+	"thalweg/internal/delivery/dest/iceberg"
 	"thalweg/internal/delivery/dest/opensearch"
 	"thalweg/internal/delivery/dest/redshift"
 	"thalweg/internal/delivery/dest/s3"
@@ -53,7 +54,10 @@ func startDelivery(ctx context.Context, s *Server) error {
 		return err
 	}
 	kinds := map[string]dest.Spec{}
-	for _, spec := range slices.Concat([]dest.Spec{s3.Spec(store, s3.TablesFunc(s.columns), s.budget), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out)}, opensearch.Specs(out)) {
+	for _, spec := range slices.Concat([]dest.Spec{
+		s3.Spec(store, s3.TablesFunc(s.columns), s.budget), httpendpoint.Spec(out), redshift.Spec(out), splunk.Spec(out),
+		iceberg.Spec(s.lake, s.budget),
+	}, opensearch.Specs(out)) {
 		kinds[spec.Kind] = spec
 	}
 	topics, err := s.remote(out)

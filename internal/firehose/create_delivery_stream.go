@@ -24,6 +24,10 @@ import (
 // are tried again. So are they to a bucket of another account, which is never written
 // to; to a store that --s3-endpoint names, the operator's credentials say what may be.
 //
+// Records go into Iceberg tables of the account's own catalog, the one at /iceberg, each
+// exactly once: see package delivery/dest/iceberg for what is rejected, and how. A table
+// need not exist before records come for it.
+//
 // Roles are kept and described. They are not assumed: what the server may do to a
 // destination is its operator's to say.
 //
@@ -37,6 +41,11 @@ import (
 // Deviation: a new delivery stream is ACTIVE at once instead of after seconds in CREATING
 // Deviation: DatabaseAsSource is refused
 // Deviation: of Kafka clusters that are not this server's those can be sources that --kafka-sources names
+// Deviation: Snowflake is refused as a destination
+// Deviation: records are inserted into Iceberg tables: update and delete go to the error output, as Iceberg.UnsupportedOperation; UniqueKeys are refused
+// Deviation: of Iceberg's catalogs, the account's own one of this server is served: other accounts', S3 Tables' and WarehouseLocation are refused, as are TableCreationConfiguration, SchemaEvolutionConfiguration, PartitionSpec and the S3ErrorOutputPrefix of a table
+// Deviation: a column of an Iceberg table that is not required, and that a record does not have, is null; a record with none of the columns is rejected as Iceberg.MissingColumnWithinRecord
+// Deviation: dates and times may come to Iceberg tables as Iceberg's texts, not as numbers only; Iceberg.MalformedRecord, Iceberg.SchemaTypeMismatch, Iceberg.UnsupportedTable and Iceberg.TooManyPartitions (beyond 500 in a batch) are this server's names
 // Deviation: roles are stored and not assumed
 // Deviation: objects are put to S3 with its own default encryption; a KMS key named in an EncryptionConfiguration is stored and described
 // Deviation: CloudWatchLoggingOptions are stored; errors are told in the server's log and by `thalweg firehose explain`

@@ -27,10 +27,12 @@ import (
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/dest/iceberg"
 	"thalweg/internal/delivery/dest/s3"
 	"thalweg/internal/delivery/files"
 	"thalweg/internal/errs"
 	"thalweg/internal/identity"
+	"thalweg/internal/lake"
 	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/log"
@@ -119,10 +121,13 @@ func (s *server) open() {
 	dir, err := files.Open(s.fs, "data/delivery", s.keys.Secret("files"))
 	s.must(err)
 	s.group = lifecycle.NewGroup(ctx)
+	tables, err := lake.Open(ctx, lake.Options{Log: s.log, Partition: log.PartitionID{Index: 8}, Clock: s.clock, Objects: s.objects,
+		Memory: limits.NewBudget(1 << 20), MaxBytes: 1 << 20})
+	s.must(err)
 	spec := s3.Spec(s.objects, s3.TablesFunc(table), limits.NewBudget(8<<20))
 	s.delivery, err = delivery.Open(ctx, delivery.Options{
 		Log: s.log, Catalog: cat, Streams: s.streams, Partition: log.PartitionID{Index: 6}, Clock: s.clock, Keys: s.keys,
-		Destinations: map[string]dest.Spec{spec.Kind: spec}, Files: dir, Group: s.group,
+		Destinations: map[string]dest.Spec{spec.Kind: spec, iceberg.Kind: iceberg.Spec(tables, nil)}, Files: dir, Group: s.group,
 		Process: func(dest.Config, dest.Env) ([]dest.Processor, error) { return nil, nil },
 		Jitter:  func(most time.Duration) time.Duration { return most },
 	})
