@@ -97,7 +97,7 @@ func (s *Service) Update(ctx context.Context, u Update) error {
 		d.Earlier = slices.DeleteFunc(append(d.Earlier, was), func(e catalog.DeliveryDestination) bool {
 			return plan == nil || e.Version != plan.Version
 		})
-		d.Destination = catalog.DeliveryDestination{Version: was.Version + 1, Kind: u.Kind, Config: s.sealSecrets(spec, config)}
+		d.Destination = catalog.DeliveryDestination{Version: was.Version + 1, Kind: u.Kind, Config: s.sealSecrets(r.ARN, spec, config)}
 		d.Updated = clock.Millis(s.clock)
 		return nil
 	})

@@ -108,15 +108,15 @@ func object(doc json.RawMessage) (m map[string]json.RawMessage, ok bool, err err
 	return m, err == nil, err
 }
 
-// sealSecrets seals the members that spec names.
-func (s *Service) sealSecrets(spec dest.Spec, c dest.Config) dest.Config {
+// sealSecrets seals the members that spec names, for the delivery stream arn.
+func (s *Service) sealSecrets(arn string, spec dest.Spec, c dest.Config) dest.Config {
 	for _, path := range spec.Secrets {
-		c = s.sealAt(c, strings.Split(path, "."))
+		c = s.sealAt(arn, c, strings.Split(path, "."))
 	}
 	return c
 }
 
-func (s *Service) sealAt(doc json.RawMessage, path []string) json.RawMessage {
+func (s *Service) sealAt(arn string, doc json.RawMessage, path []string) json.RawMessage {
 	m, ok, err := object(doc)
 	v, there := m[path[0]]
 	if !ok || err != nil || !there {
@@ -125,9 +125,9 @@ func (s *Service) sealAt(doc json.RawMessage, path []string) json.RawMessage {
 	var text string
 	switch {
 	case len(path) > 1:
-		m[path[0]] = s.sealAt(v, path[1:])
+		m[path[0]] = s.sealAt(arn, v, path[1:])
 	case json.Unmarshal(v, &text) == nil:
-		m[path[0]], _ = json.Marshal(s.seal.close(text)) // a string has a JSON form
+		m[path[0]], _ = json.Marshal(s.seal.close(arn, text)) // a string has a JSON form
 	}
 	out, err := json.Marshal(m)
 	if err != nil {

@@ -50,7 +50,8 @@ func (s *Service) Create(ctx context.Context, n New) (*catalog.Resource, error) 
 	if err != nil {
 		return nil, err
 	}
-	config = s.sealSecrets(spec, config)
+	name := arn.New("firehose", n.Scope.Region, n.Scope.Account, "deliverystream/"+n.Name).String()
+	config = s.sealSecrets(name, spec, config)
 	now := clock.Millis(s.clock)
 	if n.Source != nil && n.Source.Remote {
 		src := *n.Source
@@ -89,7 +90,7 @@ func (s *Service) Create(ctx context.Context, n New) (*catalog.Resource, error) 
 		}
 		made = &catalog.Resource{
 			Key: deliveryKey(n.Scope, n.Name), Created: now, State: catalog.Active, Tags: n.Tags, Delivery: d,
-			ARN: arn.New("firehose", n.Scope.Region, n.Scope.Account, "deliverystream/"+n.Name).String(),
+			ARN: name,
 		}
 		tx.Put(made)
 		if n.Type == DirectPut {

@@ -2,12 +2,14 @@ package delivery_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 )
 
@@ -83,5 +85,52 @@ func TestBackupOfWhatWaits(t *testing.T) {
 	}
 	if got["backup"] != "a\nb\n" || len(got) != 2 || len(got["new"]) != len("a 0\na 1\nb 0\nb 1\n") {
 		t.Errorf("objects %q", got)
+	}
+}
+
+// A batch is converted by the version that its table had when it was planned, however
+// often it is tried and whatever becomes of the table.
+func TestTableIsPinned(t *testing.T) {
+	w := newWorld(t)
+	var latest atomic.Int64
+	latest.Store(1)
+	w.tables = func(_ dest.Stream, from convert.Source) ([]convert.Column, string, error) {
+		version := from.VersionID
+		if version == "LATEST" {
+			version = strconv.FormatInt(latest.Load(), 10)
+		}
+		return []convert.Column{{Name: "v" + version, Type: "int"}}, version, nil
+	}
+	w.restart()
+	down := &failing{w: w, err: &dest.Error{Code: "S3.Down", Message: "down"}}
+	w.store = down
+	r := w.create("events", func(n *delivery.New) {
+		n.Config = dest.Config(`{"RoleARN":"arn:aws:iam::000000000000:role/r","BucketARN":"arn:aws:s3:::bucket",
+			"BufferingHints":{"SizeInMBs":64,"IntervalInSeconds":60},"DataFormatConversionConfiguration":{"Enabled":true,
+			"SchemaConfiguration":{"RoleARN":"arn:aws:iam::000000000000:role/r","DatabaseName":"d","TableName":"t","Region":"us-east-1","VersionId":"LATEST"},
+			"InputFormatConfiguration":{"Deserializer":{"OpenXJsonSerDe":{}}},"OutputFormatConfiguration":{"Serializer":{"ParquetSerDe":{"Compression":"UNCOMPRESSED"}}}}}`)
+	})
+	w.put("events", `{"v1":1,"v2":2}`)
+	w.clock.AwaitTimers(1)
+	w.clock.Advance(time.Minute)
+	await(t, func() bool { return w.s.Explain(r).Status.Error != "" })
+	latest.Store(2)
+	w.restart()
+	down.set(nil)
+	w.flush("events")
+	w.put("events", `{"v1":1,"v2":2}`)
+	w.flush("events")
+	all := w.all()
+	if len(all) != 2 {
+		t.Fatalf("%d objects", len(all))
+	}
+	v1 := 0
+	for _, o := range all {
+		if strings.Contains(o.body, "v1") && !strings.Contains(o.body, "v2") {
+			v1++
+		}
+	}
+	if v1 != 1 {
+		t.Errorf("%d of 2 objects are by the table's first version", v1)
 	}
 }

@@ -301,6 +301,9 @@ func (d *delivery) move() error {
 	}
 	moved := *d.plan
 	moved.Version = r.Delivery.Destination.Version
+	if moved.Pinned, err = d.s.pin(r); err != nil {
+		return err
+	}
 	if err := d.s.commit([]event{{Number: d.line.number, Plan: &moved}}); err != nil {
 		return err
 	}
@@ -319,7 +322,7 @@ func (d *delivery) there() bool {
 // batch is the plan's records as a destination gets them.
 func (d *delivery) batch(_ context.Context) dest.Batch {
 	b := dest.Batch{
-		Stream: d.s.env(d.r).Stream, Plan: d.plan.ID, Version: versionText(d.plan.Version), Created: time.UnixMilli(d.plan.Created).UTC(),
+		Stream: d.s.env(d.r).Stream, Plan: d.plan.ID, Version: versionText(d.plan.Version), Pinned: d.plan.Pinned, Created: time.UnixMilli(d.plan.Created).UTC(),
 		Oldest: time.UnixMilli(d.plan.Oldest).UTC(), Bytes: d.plan.Bytes, Records: d.source,
 	}
 	for _, r := range d.plan.Ranges {

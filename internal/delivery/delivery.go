@@ -212,7 +212,7 @@ func (s *Service) env(r *catalog.Resource) dest.Env {
 	e := dest.Env{
 		Stream:  dest.Stream{ARN: r.ARN, Name: r.Name, Account: r.Account, Region: r.Region},
 		Clock:   s.clock,
-		Secret:  s.seal.open,
+		Secret:  func(sealed string) (string, error) { return s.seal.open(r.ARN, sealed) },
 		Scratch: s.o.Files.Scratch,
 	}
 	if r.Delivery.Source != nil {

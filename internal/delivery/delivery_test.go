@@ -310,7 +310,7 @@ func TestPutMeetsDeletion(t *testing.T) {
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				for {
+				for range 1000 { // less than a buffer, of which nothing would be lost
 					_, err := w.s.Put(t.Context(), scope, name, bytesOf([]string{"x\n"}), delivery.Call{})
 					if err != nil {
 						if errs.KindOf(err) != errs.NotFound {

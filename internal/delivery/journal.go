@@ -28,6 +28,8 @@ type Plan struct {
 	Records int64   `json:"records"`
 	Bytes   int64   `json:"bytes"`
 	Staged  bool    `json:"staged,omitempty"`
+	// Pinned is what the destination depends on that others can change.
+	Pinned string `json:"pinned,omitempty"`
 	// Failed is set when the destination has not taken the records in time: they go to
 	// the error output.
 	Failed *PlanFailure `json:"failed,omitempty"`

@@ -193,6 +193,9 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 	}
 	p := &Plan{ID: newUUID(), Version: d.Version, Created: clock.Millis(w.s.clock)}
 	p.Staged = r.Delivery.Type != DirectPut || len(stages) > 0
+	if p.Pinned, err = w.s.pin(r); err != nil {
+		return err
+	}
 	var g *stager
 	if p.Staged {
 		release, ok := w.s.work(ctx, w.line)
@@ -251,6 +254,15 @@ func (w *runner) plan(ctx context.Context, r *catalog.Resource, src source, at [
 		}
 	}
 	return w.commitPlan(p, at)
+}
+
+// pin is what a plan for r keeps of what others can change.
+func (s *Service) pin(r *catalog.Resource) (string, error) {
+	d := &r.Delivery.Destination
+	if pin := s.o.Destinations[d.Kind].Pin; pin != nil {
+		return pin(d.Config, s.env(r))
+	}
+	return "", nil
 }
 
 // commitPlan commits a plan, or of one without records where it ends; unless the

@@ -9,8 +9,12 @@ import (
 	"thalweg/internal/errs"
 )
 
-// sealedPrefix marks a value of a configuration that is kept sealed.
-const sealedPrefix = "sealed:v1:"
+// sealedPrefix marks a value of a configuration that is kept sealed for one delivery
+// stream, earlierPrefix one that was sealed before values were bound to theirs.
+const (
+	sealedPrefix  = "sealed:v2:"
+	earlierPrefix = "sealed:v1:"
+)
 
 // sealer keeps the secrets of configurations, such as access keys of endpoints, out
 // of what is stored in the clear.
@@ -28,22 +32,28 @@ func newSealer(key [32]byte) (*sealer, error) {
 	return &sealer{aead}, nil
 }
 
-// close seals a secret; one that is sealed already stays as it is.
-func (s *sealer) close(secret string) string {
-	if _, err := s.open(secret); err == nil {
+// close seals a secret of the delivery stream arn; one that is sealed for it already
+// stays as it is.
+func (s *sealer) close(arn, secret string) string {
+	if _, err := s.open(arn, secret); err == nil {
 		return secret
 	}
-	return sealedPrefix + base64.RawStdEncoding.EncodeToString(s.aead.Seal(nil, nil, []byte(secret), nil))
+	return sealedPrefix + base64.RawStdEncoding.EncodeToString(s.aead.Seal(nil, nil, []byte(secret), []byte(arn)))
 }
 
-// open returns a secret. Errors: Corrupt.
-func (s *sealer) open(sealed string) (string, error) {
+// open returns a secret of the delivery stream arn. Errors: Corrupt.
+func (s *sealer) open(arn, sealed string) (string, error) {
 	text, ok := strings.CutPrefix(sealed, sealedPrefix)
+	bound := []byte(arn)
+	if !ok {
+		text, ok = strings.CutPrefix(sealed, earlierPrefix)
+		bound = nil
+	}
 	raw, err := base64.RawStdEncoding.DecodeString(text)
 	if !ok || err != nil {
 		return "", errs.New(errs.Corrupt, "a secret of a delivery stream is not sealed")
 	}
-	plain, err := s.aead.Open(nil, nil, raw, nil)
+	plain, err := s.aead.Open(nil, nil, raw, bound)
 	if err != nil {
 		return "", errs.Wrap(errs.Corrupt, "open a secret of a delivery stream", err)
 	}

@@ -55,6 +55,7 @@ type world struct {
 	group   *lifecycle.Group
 	files   *files.Dir
 	remote  delivery.Remote
+	tables  s3.TablesFunc
 }
 
 func newWorld(t testing.TB) *world {
@@ -91,7 +92,7 @@ func (w *world) open() (err error) {
 	if w.files, err = files.Open(w.fs, "data/delivery", keys{}.Secret("files")); err != nil {
 		return err
 	}
-	w.kinds["ExtendedS3"] = s3.Spec(putter{w}, nil, nil)
+	w.kinds["ExtendedS3"] = s3.Spec(putter{w}, w.tables, nil)
 	w.group = lifecycle.NewGroup(ctx)
 	w.s, err = delivery.Open(ctx, delivery.Options{
 		Log: w.log, Catalog: w.catalog, Streams: w.streams, Partition: log.PartitionID{Index: 6}, Clock: w.clock, Keys: keys{},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,11 @@ func TestAuthority(t *testing.T) {
 	b.do(me, "GET "+at+"/namespaces/n%1Fm/tables/t", "", 404)
 	if want := "glue:GetTable arn:aws:glue:eu-west-1:" + me + ":table/n.m/t"; len(b.asked) != 1 || b.asked[0] != want {
 		t.Errorf("asked %q, want %q", b.asked, want)
+	}
+	b.asked = nil
+	b.do(me, "POST "+at+"/tables/rename", `{"source":{"namespace":["n","m"],"name":"t"},"destination":{"namespace":["n"],"name":"u"}}`, 404)
+	if want := []string{"glue:UpdateTable arn:aws:glue:eu-west-1:" + me + ":table/n.m/t", "glue:CreateTable arn:aws:glue:eu-west-1:" + me + ":table/n/u"}; !slices.Equal(b.asked[1:], want) {
+		t.Errorf("asked %q, want %q", b.asked[1:], want)
 	}
 	for _, o := range append(operations, &config) {
 		if !strings.HasPrefix(o.action, "glue:") || o.run == nil {

@@ -217,6 +217,15 @@ func (x *exchange) renameTable() error {
 	if err := x.decode(&in); err != nil {
 		return err
 	}
+	for _, at := range []struct {
+		action string
+		table  identDoc
+	}{{"glue:UpdateTable", in.Source}, {"glue:CreateTable", in.Destination}} {
+		name := "table/" + strings.Join(at.table.Namespace, ".") + "/" + at.table.Name
+		if denied := x.d.o.Auth.Authorize(x.caller, at.action, x.caller.ARN("glue", name)); denied != nil {
+			return denied
+		}
+	}
 	err := x.d.o.Catalog.Rename(x.r.Context(), x.scope(), lake.Ident(in.Source), lake.Ident(in.Destination))
 	if err != nil {
 		return err

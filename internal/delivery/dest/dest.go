@@ -68,6 +68,8 @@ type Batch struct {
 	Plan string
 	// Version is the VersionId of the configuration that the plan was made under.
 	Version string
+	// Pinned is what the kind's Pin said when the plan was made.
+	Pinned string
 	// Created is when the plan was made, Oldest when its oldest record arrived.
 	Created, Oldest time.Time
 	// ErrorType is set for lines of the error output: what
@@ -170,6 +172,9 @@ type Spec struct {
 	Check func(c Config) error
 	// Open makes the destination of a configuration. It makes no connection.
 	Open func(c Config, e Env) (Destination, error)
+	// Pin, if any, says what a delivery depends on that others can change meanwhile, such
+	// as a table's version. The plan keeps it, and every repetition has it as Pinned.
+	Pin func(c Config, e Env) (string, error)
 	// Try, if any, makes one that does all that is done to a batch and delivers it
 	// nowhere.
 	Try func(c Config, e Env) (Destination, error)

@@ -25,11 +25,14 @@ type conversion struct {
 	from    convert.Source
 }
 
-// open makes the converter for the table as it is now, and says what the error output
-// tells of it. A delivery that is tried again after the table has changed may have other
-// columns; what is there already stays.
-func (c *conversion) open(s dest.Stream) (*convert.Converter, string, error) {
-	columns, version, err := c.tables.Columns(s, c.from)
+// open makes the converter for a version of the table, "" the configuration's, and says
+// what the error output tells of it.
+func (c *conversion) open(s dest.Stream, pinned string) (*convert.Converter, string, error) {
+	from := c.from
+	if pinned != "" {
+		from.VersionID = pinned
+	}
+	columns, version, err := c.tables.Columns(s, from)
 	table := struct {
 		CatalogID    string `json:"catalogId"`
 		DatabaseName string `json:"databaseName"`

@@ -25,7 +25,7 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 	w := &writing{bucketDest: d, ctx: ctx, batch: b}
 	if d.conversion != nil && b.ErrorType == "" {
 		var err error
-		if w.converter, w.table, err = d.conversion.open(b.Stream); err != nil {
+		if w.converter, w.table, err = d.conversion.open(b.Stream, b.Pinned); err != nil {
 			return w.unconverted(err)
 		}
 		release, err := w.converter.Acquire(ctx, d.conversion.memory)

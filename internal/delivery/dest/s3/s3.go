@@ -88,6 +88,17 @@ func Spec(store Store, tables Tables, memory *limits.Budget) dest.Spec {
 		Open: func(c dest.Config, e dest.Env) (dest.Destination, error) {
 			return open(store, &conversion{tables: tables, memory: memory}, c, e)
 		},
+		Pin: func(doc dest.Config, e dest.Env) (string, error) {
+			_, from, converts, err := convert.Read(doc)
+			if err != nil || !converts {
+				return "", err
+			}
+			_, version, err := tables.Columns(e.Stream, from)
+			if kind := errs.KindOf(err); kind == errs.NotFound || kind == errs.Invalid {
+				return "", nil // the records will be rejected for it
+			}
+			return version, err
+		},
 		Try: func(c dest.Config, e dest.Env) (dest.Destination, error) {
 			return open(nowhere{}, &conversion{tables: tables, memory: memory}, c, e)
 		},
