@@ -59,7 +59,9 @@ type consumer struct {
 	clientID, clientHost string
 	rebalance            int64 // how long it may take to give up partitions, milliseconds
 	names                []string
-	regex                string // "" is none
+	regex                string   // "" is none
+	matched              []string // the topics that it has for the member, sorted
+	matchedAt            int64    // when they were looked for, Unix milliseconds
 	assignor             *string
 	epoch, previous      int32
 	state                memberState
@@ -69,7 +71,7 @@ type consumer struct {
 	revokeBy             int64 // when it must have given up partitions; 0 is never
 }
 
-// resolved are the topics that a regular expression matches.
+// resolved are the topics that a regular expression matches for any member.
 type resolved struct {
 	topics []string
 	at     int64
@@ -169,7 +171,7 @@ func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
 		m = g.take(b.MemberID, before)
 	}
 	different := g.update(m, b)
-	g.resolve(now, b.MayDescribe)
+	different = g.resolve(now, m, b) || different
 	if hash := g.topicHash(); different || hash != g.hash {
 		g.hash = hash
 		g.epoch++
@@ -307,7 +309,7 @@ func (g *consumers) update(m *consumer, b *Beat) (different bool) {
 		different = !slices.Equal(m.names, old.names)
 	}
 	if b.Regex != nil && *b.Regex != m.regex {
-		m.regex, different = *b.Regex, true
+		m.regex, m.matchedAt, different = *b.Regex, -regexRefresh, true
 	}
 	g.changed = g.changed || different || !equal(m.instance, old.instance) || !equal(m.rack, old.rack) || !equal(m.assignor, old.assignor) ||
 		m.rebalance != old.rebalance || m.clientID != old.clientID || m.clientHost != old.clientHost
@@ -343,7 +345,7 @@ func (g *consumers) leave(now int64, b *Beat) (Beaten, *Error) {
 // remove takes a member out, so that the others get what it had.
 func (g *consumers) remove(now int64, m *consumer) {
 	g.forget(m)
-	g.dropRegexes()
+	g.unite()
 	g.epoch++
 	g.hash = g.topicHash()
 	g.changed = true
@@ -388,52 +390,63 @@ func (g *consumers) release(m *consumer) {
 	}
 }
 
-// resolve finds the topics of the members' regular expressions, as far as they
-// may have changed and the member that asks may know of them.
-func (g *consumers) resolve(now int64, may func(string) bool) {
-	g.dropRegexes()
-	var names []string
-	for _, m := range g.members {
-		known := g.regexes[m.regex]
-		if m.regex == "" || known != nil && now < known.at+regexRefresh {
-			continue
+// resolve finds the topics of a member's regular expression that it may know of, and
+// tells whether they are others than before. What others may know is no matter of it.
+func (g *consumers) resolve(now int64, m *consumer, b *Beat) (different bool) {
+	var found []string
+	if m.regex != "" {
+		if b.Epoch != JoinEpoch && now < m.matchedAt+regexRefresh {
+			return false
 		}
 		re, err := regexp.Compile(`\A(?:` + m.regex + `)\z`)
 		if err != nil {
-			continue // it was compiled when it came
+			return false // it was compiled when it came
 		}
-		if names == nil {
-			names = g.topics.names()
-		}
-		next := &resolved{at: now}
-		for _, name := range names {
-			if re.MatchString(name) && (may == nil || may(name)) {
-				next.topics = append(next.topics, name)
+		for _, name := range g.topics.names() {
+			if re.MatchString(name) && (b.MayDescribe == nil || b.MayDescribe(name)) {
+				found = append(found, name)
 			}
 		}
-		if known == nil || !slices.Equal(known.topics, next.topics) {
-			g.changed = true
-		}
-		g.regexes[m.regex] = next
+		slices.Sort(found)
 	}
+	different = !slices.Equal(m.matched, found)
+	m.matched, m.matchedAt = found, now
+	g.unite()
+	return different
 }
 
-// dropRegexes forgets regular expressions that no member has.
-func (g *consumers) dropRegexes() {
-	used := map[string]bool{}
+// unite makes of every regular expression that a member has what is kept of it: the
+// topics that it has for any of them.
+func (g *consumers) unite() {
+	next := map[string]*resolved{}
 	for _, m := range g.members {
-		used[m.regex] = true
+		if m.regex == "" {
+			continue
+		}
+		r := next[m.regex]
+		if r == nil {
+			r = &resolved{}
+			next[m.regex] = r
+		}
+		r.topics = append(r.topics, m.matched...)
+		r.at = max(r.at, m.matchedAt)
 	}
-	maps.DeleteFunc(g.regexes, func(regex string, _ *resolved) bool { return !used[regex] })
+	for regex, r := range next {
+		slices.Sort(r.topics)
+		r.topics = slices.Compact(r.topics)
+		if known := g.regexes[regex]; known == nil || !slices.Equal(known.topics, r.topics) {
+			g.changed = true
+		}
+	}
+	g.regexes = next
 }
 
 // reads are the topics that a member reads, sorted.
 func (g *consumers) reads(m *consumer) []string {
-	r := g.regexes[m.regex]
-	if r == nil || len(r.topics) == 0 {
+	if len(m.matched) == 0 {
 		return m.names
 	}
-	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.names, r.topics))))
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.names, m.matched))))
 }
 
 // subscribed are the topics that any member reads, sorted.

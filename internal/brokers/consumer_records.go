@@ -244,6 +244,9 @@ func (m *consumer) restore(r *kbin.Reader) {
 // begin anew.
 func (g *consumers) loaded(now int64) {
 	for _, m := range g.members {
+		if r := g.regexes[m.regex]; r != nil { // until it is heard of again
+			m.matched = r.topics
+		}
 		if m.state == stateUnrevoked {
 			m.revokeBy = now + m.rebalance
 		}

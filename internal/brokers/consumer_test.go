@@ -294,6 +294,28 @@ func TestRegularExpressions(t *testing.T) {
 	a.want(2, "game0 game20 game30")
 }
 
+// TestPatternsAreTheMembersOwn: what a regular expression has for one member, by what
+// it may know of, neither gives to nor takes from another with the same.
+func TestPatternsAreTheMembersOwn(t *testing.T) {
+	b := newConsumerBench(t, map[string]int32{"t": 1, "secret": 1})
+	a, c := b.player("a"), b.player("c")
+	all := ".*"
+	nothing := func(string) bool { return false }
+	a.beat(func(in *Beat) { in.Rebalance, in.Regex = 1000, &all })
+	a.want(1, "secret0 t0")
+	c.beat(func(in *Beat) { in.Rebalance, in.Regex, in.MayDescribe = 1000, &all, nothing })
+	c.want(2, "")
+	a.beat(nil)
+	a.want(2, "secret0 t0")
+	b.now += regexRefresh
+	c.beat(func(in *Beat) { in.MayDescribe = nothing })
+	a.beat(nil)
+	a.want(2, "secret0 t0")
+	a.leave()
+	c.beat(func(in *Beat) { in.MayDescribe = nothing })
+	c.want(3, "")
+}
+
 func TestAssignors(t *testing.T) {
 	for name, want := range map[string]string{
 		"uniform": "a: t0 t1 t2; c: u0 u1 u2", // as even, with as little moved, as can be

@@ -244,7 +244,7 @@ func bytesOfMember(group, id string) int64 {
 func (g *consumers) bytes() int64 {
 	n := int64(0)
 	for _, m := range g.members {
-		n += bytesOfMember(g.id, m.id) + int64(len(m.clientID)+len(m.clientHost)+len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes + bytesOf(m.names)
+		n += bytesOfMember(g.id, m.id) + int64(len(m.clientID)+len(m.clientHost)+len(m.regex)) + int64(len(m.owned)+len(m.revoking)+len(m.target))*slotBytes + bytesOf(m.names) + bytesOf(m.matched)
 		for _, s := range []*string{m.instance, m.rack} {
 			if s != nil {
 				n += int64(len(*s))

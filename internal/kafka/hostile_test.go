@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
 )
 
 // times makes a list of n times the same.
@@ -14,6 +17,35 @@ func times[T any](n int, v T) []T {
 		out[i] = v
 	}
 	return out
+}
+
+// TestPatternsTellNothing: a member whose pattern another has already is not given the
+// topics that only the other may know of.
+func TestPatternsTellNothing(t *testing.T) {
+	g := enforced(t)
+	admin := g.admin(t)
+	setPassword(t, admin, "mallory", "secret")
+	mustCreate(t, admin, "hidden", 4)
+	grant(t, admin, rule(brokers.GroupKind, "g", brokers.PatternLiteral, "User:mallory", brokers.OpRead, brokers.PermissionAllow))
+	beat := func(cl *kgo.Client, member string) *kmsg.ConsumerGroupHeartbeatResponse {
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		pattern := "hid.*"
+		req.Group, req.MemberID, req.RebalanceTimeoutMillis, req.SubscribedTopicRegex, req.Topics = "g", member, 1000, &pattern, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		return direct[*kmsg.ConsumerGroupHeartbeatResponse](t, cl, req)
+	}
+	if got := beat(admin, "a"); got.Assignment == nil || len(got.Assignment.Topics) != 1 {
+		t.Fatalf("who may is given %+v", got)
+	}
+	leave := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	mallory := g.by(t, as256("mallory", "secret"))
+	if got := beat(mallory, "b"); got.Assignment != nil && len(got.Assignment.Topics) > 0 {
+		t.Fatalf("who may not is given %+v", got.Assignment)
+	}
+	leave.Group, leave.MemberID, leave.MemberEpoch, leave.RebalanceTimeoutMillis = "g", "a", -1, -1
+	direct[*kmsg.ConsumerGroupHeartbeatResponse](t, admin, leave)
+	if got := beat(mallory, "b"); got.ErrorCode != 0 || got.Assignment == nil || len(got.Assignment.Topics) > 0 {
+		t.Errorf("who may not, and is alone, is given %d %+v", got.ErrorCode, got.Assignment)
+	}
 }
 
 // TestNamedTwiceAnsweredOnce: an answer is no longer for naming something again, so
