@@ -69,6 +69,8 @@ func (c *Cluster) checkBatch(t *Topic, i int32, b []byte) *Error {
 	case len(b) > t.limits.maxBytes:
 		return refuse(MessageTooLarge, "The record batch size in the append is %d bytes which exceeds the maximum configured value of %d (max.message.bytes).",
 			len(b), t.limits.maxBytes)
+	case h.Attributes&batch.TimestampLogTime != 0:
+		return refuse(InvalidTimestamp, "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.")
 	case h.Attributes&batch.CompressionMask > 4:
 		return refuse(UnsupportedCompression, "The compression type of the record batch is unknown.")
 	}
@@ -92,7 +94,7 @@ func (c *Cluster) checkBatch(t *Topic, i int32, b []byte) *Error {
 		stamp(b, h, now)
 		return nil
 	}
-	if h.MaxTimestamp > now && h.MaxTimestamp-now > t.limits.after || h.BaseTimestamp < now && now-h.BaseTimestamp > t.limits.before {
+	if h.MaxTimestamp > now && h.MaxTimestamp-now > t.limits.after || h.BaseTimestamp < now-t.limits.before {
 		return refuse(InvalidTimestamp, "A timestamp of the batch (%d to %d) is out of range: message.timestamp.before.max.ms is %d, "+
 			"message.timestamp.after.max.ms is %d.", h.BaseTimestamp, h.MaxTimestamp, t.limits.before, t.limits.after)
 	}

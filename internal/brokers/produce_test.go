@@ -3,6 +3,8 @@ package brokers
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"math"
 	"testing"
 	"time"
 
@@ -92,5 +94,49 @@ func TestRecordsWithoutKey(t *testing.T) {
 		if refused.Msg != want {
 			t.Errorf("codec %d:\n got %s\nwant %s", codec, refused.Msg, want)
 		}
+	}
+}
+
+// TestWhatOnlyServersWrite: a batch of a client has no attribute that says what the
+// server alone knows, and no time that is out of range by way of an overflow.
+func TestWhatOnlyServersWrite(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("game", 1, "message.timestamp.before.max.ms", "1000")
+	for name, try := range map[string]struct {
+		attributes uint16
+		time       int64
+		want       Code
+	}{
+		"as it should be":                {0, w.clock.Now().UnixMilli(), OK},
+		"a time before all others":       {0, math.MinInt64, InvalidTimestamp},
+		"the server's time":              {batch.TimestampLogTime, w.clock.Now().UnixMilli(), InvalidTimestamp},
+		"when compaction met tombstones": {batch.DeleteHorizon, w.clock.Now().UnixMilli(), InvalidRecord},
+	} {
+		var b batch.Builder
+		b.Append(batch.Record{Timestamp: try.time, Key: []byte("k")})
+		raw := bytes.Clone(b.Finish())
+		binary.BigEndian.PutUint16(raw[posAttributes:], try.attributes)
+		batch.SetCRC(raw)
+		if _, err := w.cluster.Entry(topic, 0, raw); codeOf(err) != try.want {
+			t.Errorf("%s: code %d, want %d", name, codeOf(err), try.want)
+		}
+	}
+}
+
+// TestMarkersOfTransactionsOwnTopic: a marker where transactional ids are kept is
+// refused: the next start could not read them.
+func TestMarkersOfTransactionsOwnTopic(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.cluster.Transactions().Init(t.Context(), "t", 1000, -1, -1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int32(txnPartitions) {
+		if err := w.cluster.Transactions().WriteMarker(t.Context(), Marker{Producer: 1}, TransactionsTopic, i); codeOf(err) != InvalidTopic {
+			t.Fatalf("%v", err)
+		}
+	}
+	w.restart()
+	if _, err := w.cluster.Transactions().Describe(t.Context(), "t"); err != nil {
+		t.Error(err)
 	}
 }

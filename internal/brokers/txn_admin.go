@@ -129,8 +129,11 @@ func (ts *Transactions) WriteMarker(ctx context.Context, m Marker, topic string,
 		return err
 	}
 	t := ts.cluster.Topic(topic)
-	if t == nil {
+	switch {
+	case t == nil:
 		return refuse(UnknownTopic, "This server does not host this topic-partition.")
+	case topic == TransactionsTopic:
+		return refuse(InvalidTopic, "No transaction writes to the topic %s.", topic)
 	}
 	known, refused := ts.cluster.Producers(t, partition)
 	if refused != nil {

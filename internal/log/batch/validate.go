@@ -13,8 +13,8 @@ var ErrChecksum error = errs.New(errs.Invalid, "record batch fails its checksum"
 //
 // Checked: magic and length (nothing may follow the batch), checksum, a known
 // compression, record count equal to the offset range, offsets from 0 without
-// gaps, every length, header keys that are not null, no control batch (clients
-// write none), producer fields that agree with each other.
+// gaps, every length, header keys that are not null, no control batch and no delete
+// horizon (clients write none), producer fields that agree with each other.
 // Errors: ErrMalformed, [ErrTooLarge], or an Invalid error that names the rule.
 func Validate(b []byte, d *Decompressor) error {
 	h, err := ParseHeader(b)
@@ -28,6 +28,8 @@ func Validate(b []byte, d *Decompressor) error {
 		return ErrChecksum
 	case h.Attributes&Control != 0:
 		return errs.New(errs.Invalid, "clients may not write control records")
+	case h.Attributes&DeleteHorizon != 0:
+		return errs.New(errs.Invalid, "clients may not say until when tombstones stay")
 	case h.Count <= 0:
 		return errs.New(errs.Invalid, "record batch holds no records")
 	case h.LastOffsetDelta != h.Count-1:
