@@ -119,14 +119,12 @@ func (w *writer) capture(full bool, extra map[*partition]bool) (*capture, error)
 			continue
 		}
 		cp := captured{p: p, v: p.v, hasAborted: full || p.moved || p.txns.abortedLSN > since, aborted: p.txns.aborted}
-		for id, pr := range p.producers {
-			switch {
-			case pr.lastArrival < expire && pr.txnFirst < 0:
-				delete(p.producers, id)
-			case full || pr.lsn > since:
+		for _, pr := range p.producers {
+			if full || pr.lsn > since {
 				cp.producers = append(cp.producers, *pr)
 			}
 		}
+		p.forgetProducers(expire, l.o.MaxProducers) // the manifest has how they ended
 		slices.SortFunc(cp.producers, func(a, b producer) int { return cmp.Compare(a.id, b.id) })
 		c.parts = append(c.parts, cp)
 	}

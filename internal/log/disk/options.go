@@ -85,6 +85,9 @@ type Options struct {
 	CompactMemory int64
 	// ProducerExpiry is how long an idle producer's sequence is kept. 24 h.
 	ProducerExpiry time.Duration
+	// MaxProducers is how many idle producers a partition keeps the sequences of at a
+	// checkpoint; those that were idle for longest are forgotten. 10,000.
+	MaxProducers int
 	// Manual runs no goroutine: Append does its round before it returns, and
 	// maintenance happens in [Log.Step] and [Log.Compact]. For simulations.
 	Manual bool
@@ -163,6 +166,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.CompactBytes, 16<<20)
 	orDefault(&o.CompactMemory, 16<<20)
 	orDefault(&o.ProducerExpiry, 24*time.Hour)
+	orDefault(&o.MaxProducers, 10_000)
 	if o.Entropy == nil {
 		o.Entropy = rand.Reader
 	}

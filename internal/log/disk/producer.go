@@ -114,6 +114,29 @@ func (p *partition) noteProducer(h batch.Header, control controlType, f *frame) 
 	pr.note(h, control, f)
 }
 
+// forgetProducers forgets those that were idle since before a time and, of more than
+// most, those that were for longest; none that has a transaction open.
+func (p *partition) forgetProducers(before int64, most int) {
+	var idle []*producer
+	for id, pr := range p.producers {
+		switch {
+		case pr.txnFirst >= 0:
+		case pr.lastArrival < before:
+			delete(p.producers, id)
+		default:
+			idle = append(idle, pr)
+		}
+	}
+	over := min(len(p.producers)-most, len(idle))
+	if over <= 0 {
+		return
+	}
+	slices.SortFunc(idle, func(a, b *producer) int { return cmp.Compare(a.lsn, b.lsn) })
+	for _, pr := range idle[:over] {
+		delete(p.producers, pr.id)
+	}
+}
+
 // inTransaction reports whether a producer has a transaction open, as of everything
 // admitted.
 func (p *partition) inTransaction() bool {
