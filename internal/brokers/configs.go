@@ -102,6 +102,9 @@ func (k *ConfigKey) check(value string) *Error {
 	bad := func(why string) *Error {
 		return refuse(InvalidConfig, "Invalid value %s for configuration %s: %s", value, k.Name, why)
 	}
+	if len(value) > maxConfigValue {
+		return refuse(InvalidConfig, "The value of configuration %s has more than %d bytes.", k.Name, maxConfigValue)
+	}
 	switch k.Type {
 	case BoolType:
 		if v := strings.ToLower(value); v != "true" && v != "false" {
@@ -144,6 +147,10 @@ func (k *ConfigKey) check(value string) *Error {
 	}
 	return nil
 }
+
+// maxConfigValue bounds what is kept of an entry: numbers and lists of words can be as
+// long as one likes.
+const maxConfigValue = 1024
 
 func splitList(value string) []string {
 	var out []string

@@ -34,6 +34,9 @@ func (c *Cluster) GroupConfig(group, name string) (value string, own bool) {
 	return value, false
 }
 
+// maxConfiguredGroups bounds what outlives the groups that it is about.
+const maxConfiguredGroups = 1000
+
 // ConfiguredGroups are the groups with entries of their own, by name.
 func (c *Cluster) ConfiguredGroups() (names []string) {
 	for _, r := range c.catalog.All(catalog.KindGroup) {
@@ -66,8 +69,11 @@ func (c *Cluster) consumerSettings(group string) ConsumerSettings {
 // go if replace is set. The group need not be there, and its entries outlive it.
 // Members are told at their next heartbeat.
 func (c *Cluster) ChangeGroupConfigs(ctx context.Context, group string, changes []ConfigChange, replace, checkOnly bool) *Error {
-	if group == "" {
+	switch {
+	case group == "":
 		return refuse(InvalidRequest, "Default group resources are not allowed.")
+	case len(group) > maxACLText:
+		return refuse(InvalidRequest, "The name of a group with a configuration has %d bytes at most.", maxACLText)
 	}
 	edit := func(have map[string]string) (map[string]string, error) {
 		next := maps.Clone(have)
@@ -114,6 +120,9 @@ func (c *Cluster) ChangeGroupConfigs(ctx context.Context, group string, changes 
 				tx.Delete(r.Key, 0, now/1000)
 			}
 			return nil
+		}
+		if r.Version == 0 && len(tx.List(catalog.KindGroup, c.scope)) >= maxConfiguredGroups {
+			return refuse(PolicyViolation, "A cluster can have configurations of %d groups at most.", maxConfiguredGroups)
 		}
 		tx.Put(r)
 		return nil

@@ -1,6 +1,10 @@
 package brokers
 
-import "testing"
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
 
 // TestGroupConfigs: a group's entries are checked, kept over a restart, told to its
 // members, and gone when they are taken away.
@@ -48,5 +52,37 @@ func TestGroupConfigs(t *testing.T) {
 	}
 	if v, own := w.cluster.GroupConfig("g", interval); v != "3000" || own {
 		t.Error(v, own)
+	}
+}
+
+// TestConfigsAreBounded: entries have no values that only fill memory, and a cluster
+// not more groups with entries than somebody would give them by hand.
+func TestConfigsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	long := strings.Repeat("0", 100_000) + "6000"
+	set := func(group, value string) Code {
+		return codeOf(w.cluster.ChangeGroupConfigs(ctx, group, []ConfigChange{{Name: "consumer.session.timeout.ms", Value: value}}, false, false))
+	}
+	if got := set("g", long); got != InvalidConfig {
+		t.Errorf("a long value of a group: %d", got)
+	}
+	if got := set(long, "6000"); got != InvalidRequest {
+		t.Errorf("a group with a long name: %d", got)
+	}
+	for i := range maxConfiguredGroups {
+		if got := set(strconv.Itoa(i), "6000"); got != OK {
+			t.Fatalf("group %d: %d", i, got)
+		}
+	}
+	if got := set("one more", "6000"); got != PolicyViolation {
+		t.Errorf("one more group: %d", got)
+	}
+	if got := set("0", "7000"); got != OK {
+		t.Errorf("one of those: %d", got)
+	}
+	n := NewTopic{Name: "t", Partitions: 1, Replication: 1, Configs: map[string]string{"cleanup.policy": strings.Repeat("delete,", 10_000)}}
+	if _, err := w.cluster.CreateTopic(ctx, n); codeOf(err) != InvalidConfig || len(err.Msg) > 1000 {
+		t.Errorf("a long value of a topic: %v", codeOf(err))
 	}
 }

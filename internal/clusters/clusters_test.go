@@ -208,6 +208,18 @@ func (w *world) get(name string) *catalog.Resource {
 	return r
 }
 
+// configureGroup gives a group of a cluster an entry of its own.
+func (w *world) configureGroup(cluster string) {
+	w.t.Helper()
+	c, err := w.svc.Brokers(w.get(cluster))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := c.ChangeGroupConfigs(ctx, "g", []brokers.ConfigChange{{Name: "consumer.session.timeout.ms", Value: "6000"}}, false, false); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) state(name string) catalog.State {
 	w.t.Helper()
 	state, _ := w.svc.State(w.get(name))
@@ -245,6 +257,7 @@ func TestLife(t *testing.T) {
 		t.Fatalf("%+v", at)
 	}
 	w.topic("games", "scores")
+	w.configureGroup("games")
 	if c, err := w.svc.Brokers(w.get("default")); err != nil || c.Topic("scores") != nil {
 		t.Error("a topic shows in another cluster", err)
 	}
@@ -276,6 +289,9 @@ func TestLife(t *testing.T) {
 	}
 	if left := w.catalog.All(catalog.KindStream); len(left) != 0 {
 		t.Errorf("a topic is left: %s", left[0].Name)
+	}
+	if left := w.catalog.All(catalog.KindGroup); len(left) != 0 {
+		t.Errorf("the configuration of a group is left: %s", left[0].Name)
 	}
 	if len(w.host.serving) != 1 || w.budget.Used() > before {
 		t.Errorf("%d clusters listen, %d bytes are held, %d before", len(w.host.serving), w.budget.Used(), before)

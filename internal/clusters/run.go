@@ -334,7 +334,11 @@ func (s *Service) remove(ctx context.Context, r *catalog.Resource) error {
 				tx.Entry(log.Entry{Kind: log.Delete, Partition: p})
 			}
 		}
-		tx.Delete(r.Key, 0, clock.Millis(s.o.Clock)/1000)
+		now := clock.Millis(s.o.Clock) / 1000
+		for _, g := range tx.List(catalog.KindGroup, topics(r)) {
+			tx.Delete(g.Key, 0, now)
+		}
+		tx.Delete(r.Key, 0, now)
 		return nil
 	})
 }
