@@ -156,19 +156,20 @@ func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration)
 	if c.ReadFromTimestamp.Set {
 		s.ReadFrom = c.ReadFromTimestamp.V.UnixMilli()
 	}
+	topic := strings.Replace(p.Resource, "cluster/", "topic/", 1) + "/" + c.TopicName.V
 	if caller := awsapi.CallerFrom(ctx); d.delivery.Reaches(caller.Account, text) {
-		if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", caller.ARN("kafka", p.Resource)); err != nil {
+		if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", caller.ARN("kafka", topic)); err != nil {
 			return nil, err
 		}
 		s.Remote = true
 		return s, nil
 	}
-	if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", text); err != nil {
+	if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", arn.New("kafka", p.Region, p.Account, topic).String()); err != nil {
 		return nil, err
 	}
 	scope := catalog.Scope{Account: p.Account, Region: p.Region}
 	cluster, err := d.clusters.Lookup(scope, name, uuid)
-	if err != nil {
+	if err != nil || cluster.ARN != text { // its policy was asked by this name
 		return nil, model.NewInvalidArgumentException("The cluster " + text + " is none of this server's.")
 	}
 	if cluster.Cluster.Number != 0 { // the default one's topics are streams
