@@ -4,7 +4,6 @@ import (
 	"errors"
 	"hash/fnv"
 	"maps"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 )
@@ -248,17 +247,17 @@ func checkBeat(m *consumer, b *Beat) *Error {
 	return nil
 }
 
-// checkRegex refuses what is no regular expression (RE2, as Apache Kafka's).
+// checkRegex refuses what is no regular expression.
 func checkRegex(regex *string) *Error {
 	if regex == nil || *regex == "" {
 		return nil
 	}
-	if _, err := regexp.Compile(*regex); err != nil {
+	if _, err := compile(*regex); err != nil {
 		text := err.Error()
 		if at := new(syntax.Error); errors.As(err, &at) {
 			text = at.Code.String()
 		}
-		return refuse(InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *regex, text)
+		return refuse(InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", cut(*regex), text)
 	}
 	return nil
 }
@@ -398,12 +397,12 @@ func (g *consumers) resolve(now int64, m *consumer, b *Beat) (different bool) {
 		if b.Epoch != JoinEpoch && now < m.matchedAt+regexRefresh {
 			return false
 		}
-		re, err := regexp.Compile(`\A(?:` + m.regex + `)\z`)
+		re, err := compile(m.regex)
 		if err != nil {
 			return false // it was compiled when it came
 		}
 		for _, name := range g.topics.names() {
-			if re.MatchString(name) && (b.MayDescribe == nil || b.MayDescribe(name)) {
+			if isWhole(re, name) && (b.MayDescribe == nil || b.MayDescribe(name)) {
 				found = append(found, name)
 			}
 		}

@@ -1,7 +1,9 @@
 package brokers
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -46,7 +48,6 @@ func TestWhatClientsNameIsCounted(t *testing.T) {
 		"a consumer":         in(func(b *Beat) { b.MemberID = long }),
 		"a rack":             in(func(b *Beat) { b.Rack = &long }),
 		"a static consumer":  in(func(b *Beat) { b.Instance = &long }),
-		"a pattern":          in(func(b *Beat) { b.Regex = &long }),
 		"many names":         in(func(b *Beat) { b.Names = words }),
 		"a group that commits": func(w *world) *Error {
 			return w.cluster.Groups().Commit(t.Context(), long, "", "", -1, []Commit{{Topic: "game"}})
@@ -91,6 +92,48 @@ func TestWhatClientsNameIsCounted(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPatternsAreShort: a regular expression that would take a hundred megabytes to
+// compile is refused before it is.
+func TestPatternsAreShort(t *testing.T) {
+	w := newWorld(t)
+	for _, pattern := range []string{strings.Repeat("x{1000}", 3000), strings.Repeat("x{1000}", 500), strings.Repeat(`\pL{100}`, 50)} {
+		w.refusesPattern(pattern)
+	}
+	b := Beat{Group: "g", MemberID: "m", Rebalance: 1000}
+	good := "t-[a-z]{1,20}" + strings.Repeat("|some-topic-of-many", 200)
+	b.Regex = &good
+	if _, err := w.beat(b); err != nil {
+		t.Error(err)
+	}
+}
+
+// refusesPattern wants a regular expression refused wherever one can be given, and
+// nothing done for it.
+func (w *world) refusesPattern(pattern string) {
+	t := w.t
+	t.Helper()
+	for name, do := range map[string]func() *Error{
+		"of topics": func() *Error {
+			_, err := w.beat(Beat{Group: "g", MemberID: "m", Rebalance: 1000, Regex: &pattern})
+			return err
+		},
+		"of transactional ids": func() *Error {
+			_, err := w.cluster.Transactions().List(context.Background(), TxnFilter{Running: -1, Pattern: pattern})
+			return err
+		},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := do(); codeOf(err) != InvalidRegularExpression || len(err.Msg) > 200 {
+			t.Errorf("%s: %d", name, codeOf(err))
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: %d MiB were allocated", name, took>>20)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package brokers
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 
 	"thalweg/internal/clock"
@@ -61,11 +60,10 @@ type TxnFilter struct {
 
 // List returns the transactional ids that a filter chooses, by id.
 func (ts *Transactions) List(ctx context.Context, f TxnFilter) ([]TxnInfo, *Error) {
-	pattern, err := regexp.Compile(f.Pattern)
+	pattern, err := compile(f.Pattern)
 	if err != nil {
-		return nil, &Error{Code: InvalidRegularExpression, Msg: "Transaction ID pattern `" + f.Pattern + "` is not a valid regular expression", Err: err}
+		return nil, &Error{Code: InvalidRegularExpression, Msg: "Transaction ID pattern `" + cut(f.Pattern) + "` is not a valid regular expression", Err: err}
 	}
-	pattern.Longest()
 	if err := ts.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -77,7 +75,7 @@ func (ts *Transactions) List(ctx context.Context, f TxnFilter) ([]TxnInfo, *Erro
 			(len(f.States) == 0 || slices.Contains(f.States, t.state.String())) &&
 			(len(f.Producers) == 0 || slices.Contains(f.Producers, t.producer)) &&
 			(f.Running < 0 || now-t.started >= f.Running) &&
-			(f.Pattern == "" || len(pattern.FindString(t.id)) == len(t.id)) {
+			(f.Pattern == "" || isWhole(pattern, t.id)) {
 			out = append(out, t.info())
 		}
 		t.mu.Unlock()
