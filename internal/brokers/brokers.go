@@ -49,6 +49,8 @@ type Options struct {
 	// Memory is what groups and transactional ids draw on for as long as they exist;
 	// nil sets no bound. Members is what those of all clusters may take of it.
 	Memory, Members *limits.Budget
+	// Unpackers unpack batches, of all clusters. The cluster's own if nil.
+	Unpackers *batch.Unpackers
 }
 
 // Cluster is one cluster: a set of brokers with topics, groups and producers of
@@ -66,7 +68,7 @@ type Cluster struct {
 	memory   *limits.Share
 	settings atomic.Pointer[settings]
 
-	unpacks   sync.Pool // *batch.Decompressor
+	unpacks   *batch.Unpackers
 	producers producerIDs
 	groups    *Groups
 
@@ -76,9 +78,9 @@ type Cluster struct {
 	topics map[uint64]*Topic // by stream number; guarded by mu
 }
 
-// maxUnpackedBytes bounds a compressed batch once unpacked, as streams' readers
+// MaxUnpackedBytes bounds a compressed batch once unpacked, as streams' readers
 // do: what they could not read is not taken.
-const maxUnpackedBytes = 64 << 20
+const MaxUnpackedBytes = 64 << 20
 
 // DefaultName is the name of the cluster that there is from the start.
 const DefaultName = "default"
@@ -88,7 +90,7 @@ func New(o Options) *Cluster {
 	c := &Cluster{
 		log: o.Log, catalog: o.Catalog, streams: o.Streams, clock: o.Clock, scope: o.Scope,
 		name: o.Name, number: o.Number, id: o.Identity,
-		memory: limits.NewShare(o.Memory, o.Members), topics: map[uint64]*Topic{},
+		memory: limits.NewShare(o.Memory, o.Members), unpacks: o.Unpackers, topics: map[uint64]*Topic{},
 	}
 	c.count.Store(int32(max(o.Brokers, 1)))
 	c.settings.Store(&settings{})
@@ -96,7 +98,9 @@ func New(o Options) *Cluster {
 	if c.name == "" {
 		c.name, c.id = DefaultName, DefaultIdentity(o.Keys)
 	}
-	c.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }
+	if c.unpacks == nil {
+		c.unpacks = batch.NewUnpackers(MaxUnpackedBytes)
+	}
 	return c
 }
 

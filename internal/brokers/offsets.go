@@ -104,7 +104,7 @@ func (c *Cluster) firstFrom(ctx context.Context, p log.PartitionID, end, at int6
 
 // firstAt finds the first record of a batch whose time is not before at.
 func (c *Cluster) firstAt(b []byte, at int64) (offset, time int64) {
-	d := c.unpacks.Get().(*batch.Decompressor)
+	d := c.unpacks.Get()
 	defer c.unpacks.Put(d)
 	b, err := d.Decompress(b)
 	if err != nil {

@@ -74,7 +74,7 @@ func (c *Cluster) checkBatch(t *Topic, i int32, b []byte) *Error {
 	case h.Attributes&batch.CompressionMask > 4:
 		return refuse(UnsupportedCompression, "The compression type of the record batch is unknown.")
 	}
-	d := c.unpacks.Get().(*batch.Decompressor)
+	d := c.unpacks.Get()
 	defer c.unpacks.Put(d)
 	switch err := batch.Validate(b, d); {
 	case errors.Is(err, batch.ErrChecksum):

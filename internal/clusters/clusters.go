@@ -28,6 +28,7 @@ import (
 	"thalweg/internal/errs"
 	"thalweg/internal/limits"
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
 	"thalweg/internal/streams"
 )
 
@@ -131,6 +132,7 @@ type Service struct {
 	// members are the bytes of the groups and transactional ids of all clusters: a
 	// quarter of the memory, so that it is no client's to fill for good.
 	members *limits.Budget
+	unpack  *batch.Unpackers
 
 	mu   sync.Mutex
 	live map[catalog.Key]*running // guarded by mu
@@ -141,7 +143,8 @@ type Service struct {
 
 // New returns a Service of which nothing runs yet; see [Service.Start].
 func New(o Options) *Service {
-	return &Service{o: o, wake: make(chan struct{}, 1), live: map[catalog.Key]*running{}, members: limits.NewBudget(o.Memory.Max() / 4)}
+	return &Service{o: o, wake: make(chan struct{}, 1), live: map[catalog.Key]*running{}, members: limits.NewBudget(o.Memory.Max() / 4),
+		unpack: batch.NewUnpackers(brokers.MaxUnpackedBytes)}
 }
 
 // Key is the catalog's key of a cluster.

@@ -103,7 +103,7 @@ func (s *Service) open(ctx context.Context, r *catalog.Resource) (*running, erro
 	}
 	l = &running{topics: topics(r), group: lifecycle.NewGroup(context.WithoutCancel(ctx))}
 	o := brokers.Options{Log: s.o.Log, Catalog: s.o.Catalog, Streams: s.o.Streams, Clock: s.o.Clock, Keys: s.o.Keys,
-		Scope: l.topics, Brokers: r.Cluster.Brokers, Memory: s.o.Memory, Members: s.members}
+		Scope: l.topics, Brokers: r.Cluster.Brokers, Memory: s.o.Memory, Members: s.members, Unpackers: s.unpack}
 	purpose := "kafka SCRAM users"
 	if r.Cluster.Number != 0 {
 		o.Name, o.Number, o.Identity = r.Name, r.Cluster.Number, id

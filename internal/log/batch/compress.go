@@ -33,6 +33,9 @@ type Decompressor struct {
 	src   bytes.Reader
 	gzip  *gzip.Reader
 	zstd  *zstd.Decoder
+
+	of    *Unpackers    // whose it is, if anybody's
+	large *Decompressor // for what is too large, while it has its turn
 }
 
 // NewDecompressor returns one that unpacks to at most limit bytes (at least
@@ -66,7 +69,10 @@ func (d *Decompressor) Decompress(b []byte) ([]byte, error) {
 	default:
 		err = ErrMalformed
 	}
-	if err != nil {
+	switch {
+	case d.tooLarge(err):
+		return d.escalate(b)
+	case err != nil:
 		return nil, err
 	}
 	binary.BigEndian.PutUint32(d.out[posLength:], uint32(len(d.out)-12))
