@@ -133,7 +133,7 @@ func (c *Cluster) DeleteTopic(ctx context.Context, t *Topic) *Error {
 		return err
 	}
 	c.groups.forgetTopic(ctx, t.Name())
-	return nil
+	return c.shares.forget(ctx, func(k shareKey) bool { return k.topic == t.ID() })
 }
 
 // Growth is what a topic is to grow to.

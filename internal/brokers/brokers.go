@@ -71,6 +71,7 @@ type Cluster struct {
 	unpacks   *batch.Unpackers
 	producers producerIDs
 	groups    *Groups
+	shares    *Shares
 
 	transactions *Transactions
 
@@ -94,7 +95,7 @@ func New(o Options) *Cluster {
 	}
 	c.count.Store(int32(max(o.Brokers, 1)))
 	c.settings.Store(&settings{})
-	c.groups, c.transactions = newGroups(c), newTransactions(c)
+	c.groups, c.shares, c.transactions = newGroups(c), newShares(c), newTransactions(c)
 	if c.name == "" {
 		c.name, c.id = DefaultName, DefaultIdentity(o.Keys)
 	}

@@ -69,6 +69,7 @@ const (
 	UnknownLeaderEpoch       Code = 75
 	UnsupportedCompression   Code = 76
 	MemberIDRequired         Code = 79
+	GroupMaxSizeReached      Code = 81
 	FencedInstanceID         Code = 82
 	GroupSubscribed          Code = 86
 	InvalidRecord            Code = 87
@@ -88,8 +89,12 @@ const (
 	MismatchedEndpointType   Code = 114
 	UnsupportedEndpointType  Code = 115
 	TransactionAbortable     Code = 120
+	InvalidRecordState       Code = 121
+	ShareSessionNotFound     Code = 122
+	InvalidShareSessionEpoch Code = 123
 	InvalidRegularExpression Code = 128
 	RebootstrapRequired      Code = 129
+	ShareSessionLimitReached Code = 133
 )
 
 // Error is a refusal in Kafka's terms.

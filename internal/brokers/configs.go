@@ -33,6 +33,7 @@ type ConfigKey struct {
 	min    float64
 	max    float64
 	words  []string
+	ages   bool // by_duration with an age is another of the words
 }
 
 const (
@@ -135,6 +136,9 @@ func (k *ConfigKey) check(value string) *Error {
 			return bad("Value must be no more than " + strconv.FormatFloat(k.max, 'f', -1, 64))
 		}
 	case StringType:
+		if k.ages {
+			return k.checkAge(value)
+		}
 		if !slices.Contains(k.words, value) {
 			return bad("String must be one of: " + strings.Join(k.words, ", "))
 		}
@@ -146,6 +150,18 @@ func (k *ConfigKey) check(value string) *Error {
 		}
 	}
 	return nil
+}
+
+// checkAge is check for an entry that may be an age.
+func (k *ConfigKey) checkAge(value string) *Error {
+	age, ok := strings.CutPrefix(value, byDuration)
+	if ok {
+		_, ok = isoMillis(age)
+	}
+	if ok || slices.Contains(k.words, value) {
+		return nil
+	}
+	return refuse(InvalidConfig, "Invalid value `%s` for configuration %s. The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.", value, k.Name)
 }
 
 // maxConfigValue bounds what is kept of an entry: numbers and lists of words can be as

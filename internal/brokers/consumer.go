@@ -32,6 +32,9 @@ const firstEpoch = 1
 // looked for again, milliseconds.
 const regexRefresh = 10_000
 
+// maxShareMembers is group.share.max.size.
+const maxShareMembers = 200
+
 // slot is a partition by its topic's id.
 type slot struct {
 	topic     TopicID
@@ -92,8 +95,12 @@ type topicSource struct {
 // is to have which partition, is made for it. Members come to their target one
 // heartbeat at a time: each first gives up what it is to lose, then moves on to
 // the target's epoch and takes what nobody has.
+//
+// A share group (KIP-932) is one of which members need not give up anything before
+// others have it: they are at their target at once.
 type consumers struct {
 	id          string
+	share       bool
 	epoch       int32 // of the group
 	targetEpoch int32 // that the target was made for
 	targetTime  int64 // when it was made
@@ -112,8 +119,8 @@ type consumers struct {
 // milliseconds.
 type ConsumerSettings struct{ Session, Heartbeat int64 }
 
-func newConsumers(id string, topics topicSource, settings func() ConsumerSettings) *consumers {
-	return &consumers{id: id, epoch: firstEpoch, members: map[string]*consumer{}, static: map[string]string{}, holders: map[slot]string{},
+func newConsumers(id string, share bool, topics topicSource, settings func() ConsumerSettings) *consumers {
+	return &consumers{id: id, share: share, epoch: firstEpoch, members: map[string]*consumer{}, static: map[string]string{}, holders: map[slot]string{},
 		regexes: map[string]*resolved{}, topics: topics, settings: settings}
 }
 
@@ -163,6 +170,9 @@ func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
 	if err != nil {
 		return Beaten{}, err
 	}
+	if m == nil && g.share && len(g.members) >= maxShareMembers {
+		return Beaten{}, refuse(GroupMaxSizeReached, "The share group has reached its maximum capacity of %d members.", maxShareMembers)
+	}
 	if err := checkRegex(b.Regex); err != nil {
 		return Beaten{}, err
 	}
@@ -183,7 +193,7 @@ func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
 	settings := g.settings()
 	m.expires = now + settings.Session
 	out := Beaten{MemberID: m.id, Epoch: m.epoch, Interval: settings.Heartbeat}
-	whole := b.Rebalance >= 0 && (b.Names != nil || b.Regex != nil) && b.Owned != nil
+	whole := (b.Rebalance >= 0 && b.Owned != nil || g.share) && (b.Names != nil || b.Regex != nil)
 	if b.Epoch == JoinEpoch || whole || moved {
 		out.Told, out.Assigned = true, m.owned.list()
 	}
@@ -198,7 +208,7 @@ func (g *consumers) find(b *Beat) (m, before *consumer, err *Error) {
 		if m == nil && b.Epoch != JoinEpoch {
 			return nil, nil, g.noMember(b.MemberID)
 		}
-		return m, nil, checkBeat(m, b)
+		return m, nil, g.checkBeat(m, b)
 	}
 	known := g.members[g.static[*b.Instance]]
 	switch {
@@ -206,7 +216,7 @@ func (g *consumers) find(b *Beat) (m, before *consumer, err *Error) {
 		if err := g.fenced(known, b); err != nil {
 			return nil, nil, err
 		}
-		return known, nil, checkBeat(known, b)
+		return known, nil, g.checkBeat(known, b)
 	case known == nil || known.id == b.MemberID:
 		return known, nil, nil
 	case known.epoch != AwayEpoch:
@@ -233,10 +243,16 @@ func (g *consumers) fenced(known *consumer, b *Beat) *Error {
 
 // checkBeat refuses an epoch that is not the member's. One that has not heard of
 // its last epoch is known by what it has.
-func checkBeat(m *consumer, b *Beat) *Error {
+func (g *consumers) checkBeat(m *consumer, b *Beat) *Error {
 	switch {
-	case b.Epoch == JoinEpoch || b.Epoch == m.epoch:
+	case b.Epoch == JoinEpoch || b.Epoch == m.epoch || g.share && b.Epoch == m.previous:
 		return nil
+	case g.share && b.Epoch < m.epoch:
+		return refuse(FencedMemberEpoch, "The share group member has a smaller member epoch (%d) than the one known by the group coordinator (%d), "+
+			"and it does not match the previous member epoch (%d). The member must abandon all its partitions and rejoin.", b.Epoch, m.epoch, m.previous)
+	case g.share:
+		return refuse(FencedMemberEpoch, "The share group member has a greater member epoch (%d) than the one known by the group coordinator (%d). "+
+			"The member must abandon all its partitions and rejoin.", b.Epoch, m.epoch)
 	case b.Epoch > m.epoch:
 		return refuse(FencedMemberEpoch, "The consumer group member has a greater member epoch (%d) than the one known by the group coordinator (%d). "+
 			"The member must abandon all its partitions and rejoin.", b.Epoch, m.epoch)
@@ -486,6 +502,8 @@ func (g *consumers) state() GroupState {
 	switch {
 	case len(g.members) == 0:
 		return GroupEmpty
+	case g.share:
+		return GroupStable
 	case g.epoch > g.targetEpoch:
 		return GroupAssigning
 	}

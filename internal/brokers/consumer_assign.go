@@ -10,6 +10,7 @@ import (
 const (
 	uniformAssignor = "uniform"
 	rangeAssignor   = "range"
+	simpleAssignor  = "simple" // of share groups
 )
 
 // ConsumerAssignors are the names of the assignors, the default first.
@@ -28,9 +29,12 @@ func (g *consumers) assign(now int64) {
 	for _, m := range g.members {
 		next[m] = slots{}
 	}
-	if g.assignor() == rangeAssignor {
+	switch {
+	case g.share:
+		g.assignShared(byTopic, next)
+	case g.assignor() == rangeAssignor:
 		g.assignRanges(byTopic, next)
-	} else {
+	default:
 		g.assignUniformly(byTopic, next)
 	}
 	for m, target := range next {
@@ -56,8 +60,44 @@ func (g *consumers) assignees() []string {
 	})
 }
 
+// assignShared gives partitions to members in turn, and again from the first where
+// there are fewer of the one than of the other: every partition has a member, and
+// every member a partition. Topics with the same members are one list.
+func (g *consumers) assignShared(byTopic map[string][]*consumer, next map[*consumer]slots) {
+	type readers struct {
+		members []*consumer
+		slots   []slot
+	}
+	var all []*readers
+	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
+		id, partitions, ok := g.topics.find(name)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(all, func(r *readers) bool { return slices.Equal(r.members, byTopic[name]) })
+		if i < 0 {
+			i = len(all)
+			all = append(all, &readers{members: byTopic[name]})
+		}
+		for p := range partitions {
+			all[i].slots = append(all[i].slots, slot{id, p})
+		}
+	}
+	for _, r := range all {
+		if len(r.slots) == 0 {
+			continue
+		}
+		for i := range max(len(r.members), len(r.slots)) {
+			next[r.members[i%len(r.members)]][r.slots[i%len(r.slots)]] = 0
+		}
+	}
+}
+
 // assignor is whom most members want.
 func (g *consumers) assignor() string {
+	if g.share {
+		return simpleAssignor
+	}
 	votes := map[string]int{}
 	best := uniformAssignor
 	for _, id := range g.assignees() {

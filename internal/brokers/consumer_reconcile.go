@@ -36,6 +36,8 @@ func (g *consumers) reconcile(now int64, m *consumer, b *Beat) (moved bool) {
 	switch {
 	case m.state == stateStable && m.epoch == g.targetEpoch:
 		return false
+	case g.share:
+		return g.shareTarget(m)
 	case m.state == stateUnrevoked && b.keeps(m.revoking):
 		return false
 	}
@@ -81,6 +83,19 @@ func (g *consumers) reconcile(now int64, m *consumer, b *Beat) (moved bool) {
 		return false
 	}
 	g.changed = true
+	return moved
+}
+
+// shareTarget has a member of a share group at its target.
+func (g *consumers) shareTarget(m *consumer) (moved bool) {
+	next := slots{}
+	for s := range m.target {
+		next[s] = g.targetEpoch
+		_, had := m.owned[s]
+		moved = moved || !had
+	}
+	moved = moved || len(next) != len(m.owned)
+	m.previous, m.epoch, m.owned, g.changed = m.epoch, g.targetEpoch, next, true
 	return moved
 }
 

@@ -23,6 +23,50 @@ const (
 	recordRegex       = 16
 )
 
+// The kinds of a share group (ShareGroup*.json), which say the same of it.
+const (
+	shareMember      = 10
+	shareGroup       = 11
+	shareTargetEpoch = 12
+	shareTarget      = 13
+	shareCurrent     = 14
+	shareState       = 15 // which share partitions have begun; here [Shares] knows
+)
+
+// plainKind is the kind of a record, whichever of the two protocols it is of.
+func plainKind(kind int16) (plain int16, share bool) {
+	switch kind {
+	case shareMember:
+		return recordMember, true
+	case shareGroup:
+		return recordGroup, true
+	case shareTargetEpoch:
+		return recordTargetEpoch, true
+	case shareTarget:
+		return recordTarget, true
+	case shareCurrent:
+		return recordCurrent, true
+	case shareState:
+		return recordTopics, true
+	}
+	return kind, false
+}
+
+// kind is a kind of record in the group's protocol.
+func (g *consumers) kind(plain int16) int16 {
+	for kind := int16(shareMember); g.share && kind <= shareCurrent; kind++ {
+		if p, _ := plainKind(kind); p == plain {
+			return kind
+		}
+	}
+	return plain
+}
+
+// key is the key of a record of the group.
+func (g *consumers) key(plain int16, rest ...string) []byte {
+	return consumerKey(g.kind(plain), g.id, rest...)
+}
+
 // record is one record of a group. Its value is nil where the key has none any
 // more.
 type record struct{ key, value []byte }
@@ -51,21 +95,26 @@ func (g *consumers) records() []record {
 	ids := slices.Sorted(maps.Keys(g.members))
 	var out []record
 	for _, id := range ids {
-		out = append(out, record{consumerKey(recordMember, g.id, id), g.members[id].metadata()})
+		out = append(out, record{g.key(recordMember, id), g.members[id].metadata(g.share)})
 	}
 	for _, regex := range slices.Sorted(maps.Keys(g.regexes)) {
-		out = append(out, record{consumerKey(recordRegex, g.id, regex), g.regexes[regex].value()})
+		out = append(out, record{g.key(recordRegex, regex), g.regexes[regex].value()})
 	}
 	v := kbin.AppendInt32(version0(), g.epoch)
-	out = append(out, record{consumerKey(recordGroup, g.id), tagged(v, kbin.AppendInt64(nil, g.hash))})
+	if g.share {
+		v = append(kbin.AppendInt64(v, g.hash), 0)
+	} else {
+		v = tagged(v, kbin.AppendInt64(nil, g.hash))
+	}
+	out = append(out, record{g.key(recordGroup), v})
 	for _, id := range ids {
 		v := appendSlots(version0(), g.members[id].target, false)
-		out = append(out, record{consumerKey(recordTarget, g.id, id), append(v, 0)})
+		out = append(out, record{g.key(recordTarget, id), append(v, 0)})
 	}
 	v = kbin.AppendInt32(version0(), g.targetEpoch)
-	out = append(out, record{consumerKey(recordTargetEpoch, g.id), tagged(v, kbin.AppendInt64(nil, g.targetTime))})
+	out = append(out, record{g.key(recordTargetEpoch), tagged(v, kbin.AppendInt64(nil, g.targetTime))})
 	for _, id := range ids {
-		out = append(out, record{consumerKey(recordCurrent, g.id, id), g.members[id].current()})
+		out = append(out, record{g.key(recordCurrent, id), g.members[id].current(g.share)})
 	}
 	return out
 }
@@ -74,7 +123,8 @@ func (g *consumers) records() []record {
 // Kafka takes them: what hangs on a member before the member, the group last.
 func goneFirst(a, b string) int {
 	rank := func(key string) int {
-		return slices.Index([]int16{recordCurrent, recordTarget, recordTargetEpoch, recordMember, recordRegex, recordTopics, recordGroup}, kindOf(key))
+		kind, _ := plainKind(kindOf(key))
+		return slices.Index([]int16{recordCurrent, recordTarget, recordTargetEpoch, recordMember, recordRegex, recordTopics, recordGroup}, kind)
 	}
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
@@ -90,12 +140,18 @@ func tagged(b, field []byte) []byte {
 }
 
 // metadata is what the member told of itself.
-func (m *consumer) metadata() []byte {
-	v := kbin.AppendCompactNullableString(version0(), m.instance)
+func (m *consumer) metadata(share bool) []byte {
+	v := version0()
+	if !share {
+		v = kbin.AppendCompactNullableString(v, m.instance)
+	}
 	v = kbin.AppendCompactNullableString(v, m.rack)
 	v = kbin.AppendCompactString(v, m.clientID)
 	v = kbin.AppendCompactString(v, m.clientHost)
 	v = appendStrings(v, m.names)
+	if share {
+		return append(v, 0)
+	}
 	var regex *string
 	if m.regex != "" {
 		regex = &m.regex
@@ -107,12 +163,14 @@ func (m *consumer) metadata() []byte {
 }
 
 // current is what the member has.
-func (m *consumer) current() []byte {
+func (m *consumer) current(share bool) []byte {
 	v := kbin.AppendInt32(version0(), m.epoch)
 	v = kbin.AppendInt32(v, m.previous)
 	v = kbin.AppendInt8(v, int8(m.state))
-	v = appendSlots(v, m.owned, true)
-	v = appendSlots(v, m.revoking, true)
+	v = appendSlots(v, m.owned, !share)
+	if !share {
+		v = appendSlots(v, m.revoking, true)
+	}
 	return append(v, 0)
 }
 
@@ -162,18 +220,20 @@ func appendSlots(v []byte, in slots, epochs bool) []byte {
 	return v
 }
 
-// consumerRecord tells the group of a record's key, with what else it names.
-func consumerRecord(key []byte) (kind int16, group, rest string, err error) {
+// consumerRecord tells the group of a record's key, with what else it names, and its
+// kind in the consumer protocol.
+func consumerRecord(key []byte) (kind int16, share bool, group, rest string, err error) {
 	r := kbin.Reader{Src: key}
-	kind, group = r.Int16(), r.String()
+	kind, share = plainKind(r.Int16())
+	group = r.String()
 	switch kind {
 	case recordMember, recordTarget, recordCurrent, recordRegex:
 		rest = r.String()
 	case recordGroup, recordTargetEpoch, recordTopics:
 	default:
-		return kind, group, rest, errs.New(errs.Unsupported, "a record of the groups is of a newer version")
+		return kind, share, group, rest, errs.New(errs.Unsupported, "a record of the groups is of a newer version")
 	}
-	return kind, group, rest, r.Complete()
+	return kind, share, group, rest, r.Complete()
 }
 
 // apply does what one record says; now is the time of loading.
@@ -206,12 +266,17 @@ func (g *consumers) apply(kind int16, rest string, value []byte, now int64) erro
 	case value == nil:
 	case kind == recordGroup:
 		g.epoch = r.Int32()
-		g.hash = taggedInt64(&r)
+		if g.share {
+			g.hash = r.Int64()
+			eachTag(&r, func(*kbin.Reader) {})
+		} else {
+			g.hash = taggedInt64(&r)
+		}
 	case kind == recordTargetEpoch:
 		g.targetEpoch = r.Int32()
 		g.targetTime = taggedInt64(&r)
 	case kind == recordMember:
-		m.restore(&r)
+		m.restore(&r, g.share)
 		if m.instance != nil {
 			g.static[*m.instance] = m.id
 		}
@@ -220,7 +285,9 @@ func (g *consumers) apply(kind int16, rest string, value []byte, now int64) erro
 		m.target = readSlots(&r)
 	case kind == recordCurrent:
 		m.epoch, m.previous, m.state = r.Int32(), r.Int32(), memberState(r.Int8())
-		m.owned, m.revoking = readSlots(&r), readSlots(&r)
+		if m.owned = readSlots(&r); !g.share {
+			m.revoking = readSlots(&r)
+		}
 	case kind == recordRegex:
 		g.regexes[rest] = &resolved{topics: readStrings(&r)}
 	}
@@ -228,10 +295,16 @@ func (g *consumers) apply(kind int16, rest string, value []byte, now int64) erro
 }
 
 // restore reads what a member told of itself.
-func (m *consumer) restore(r *kbin.Reader) {
-	m.instance, m.rack = r.CompactNullableString(), r.CompactNullableString()
+func (m *consumer) restore(r *kbin.Reader, share bool) {
+	if !share {
+		m.instance = r.CompactNullableString()
+	}
+	m.rack = r.CompactNullableString()
 	m.clientID, m.clientHost = r.CompactString(), r.CompactString()
 	m.names = readStrings(r)
+	if share {
+		return
+	}
 	m.regex = ""
 	if regex := r.CompactNullableString(); regex != nil {
 		m.regex = *regex

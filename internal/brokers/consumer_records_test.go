@@ -42,7 +42,7 @@ func TestApacheKafkasRecords(t *testing.T) {
 	states := map[memberState]bool{}
 	left := false
 	for n, r := range recorded(t) {
-		kind, group, rest, err := consumerRecord(r.key)
+		kind, _, group, rest, err := consumerRecord(r.key)
 		if err == nil && group == "players" {
 			err = b.g.apply(kind, rest, r.value, b.now)
 		}

@@ -35,7 +35,7 @@ func idOf(topic string) (id TopicID) {
 
 func newConsumerBench(t testing.TB, topics map[string]int32) *consumerBench {
 	b := &consumerBench{t: t, now: 1000, topics: topics}
-	b.g = newConsumers("g", b.source(), func() ConsumerSettings { return ConsumerSettings{45_000, 5_000} })
+	b.g = newConsumers("g", false, b.source(), func() ConsumerSettings { return ConsumerSettings{45_000, 5_000} })
 	b.g.epoch = 0 // so that members begin with 1
 	return b
 }
@@ -442,9 +442,9 @@ func (b *consumerBench) check(seed uint64) {
 func (b *consumerBench) reload() {
 	b.t.Helper()
 	records := b.g.records()
-	b.g = newConsumers("g", b.source(), b.g.settings)
+	b.g = newConsumers("g", false, b.source(), b.g.settings)
 	for _, r := range records {
-		kind, group, rest, err := consumerRecord(r.key)
+		kind, _, group, rest, err := consumerRecord(r.key)
 		if err == nil && group == "g" {
 			err = b.g.apply(kind, rest, r.value, b.now)
 		}

@@ -24,6 +24,9 @@ func FuzzRecords(f *testing.F) {
 	for _, r := range b.g.records() {
 		f.Add(r.key, r.value)
 	}
+	shared := shareKey{"g", TopicID{1}, 2}
+	kept := snapshot{number: 1, part: sharePartition{start: 3, next: 9, spans: []span{{first: 3, last: 5, count: 1}, {first: 6, last: 8, state: acknowledged, count: 2}}}}
+	f.Add(shared.record(), kept.value())
 	raw := txnBatch("teller", &txn{producer: 1, epoch: 2, timeout: 3, state: txnOngoing, parts: []topicPartition{{"game", 1}}, started: 4, updated: 5})
 	it, err := batch.Records(raw)
 	if err != nil || !it.Next() {
@@ -47,6 +50,14 @@ func FuzzRecords(f *testing.F) {
 					e.consumers.tick(1 << 50)
 				}
 			}
+		}
+		if s, err := parseSnapshot(value); err == nil {
+			if again, err := parseSnapshot(s.value()); err != nil || again.part.String() != s.part.String() {
+				t.Fatalf("%v, %s became %s", err, &s.part, &again.part)
+			}
+		}
+		if k, err := parseShareKey(key); err == nil && string(k.record()) != string(key) {
+			t.Fatalf("%+v", k)
 		}
 		ts := newTransactions(w.cluster)
 		if ts.apply(r) == nil {

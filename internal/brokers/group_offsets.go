@@ -93,7 +93,10 @@ func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic s
 // the one that it says, before it is shown anything; id is nil for who is none.
 func (gs *Groups) MayFetch(ctx context.Context, group string, id *string, epoch int32) (refused *Error) {
 	_, err := gs.with(ctx, group, false, func(e *entry, _ int64) {
-		if e.consumers != nil {
+		switch {
+		case e.shares():
+			refused = notOf(group, false)
+		case e.consumers != nil:
 			refused = e.consumers.mayFetch(id, epoch)
 		}
 	})
@@ -118,6 +121,10 @@ func (gs *Groups) DeleteOffsets(ctx context.Context, id string, list []Commit) *
 	refused := refuse(GroupIDNotFound, "The group id does not exist.")
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
+		if e.shares() {
+			refused = notOf(id, false)
+			return
+		}
 		refused = nil
 		if e.members() > 0 && e.consumers == nil && e.group.protocolType != "consumer" {
 			refused = refuse(NonEmptyGroup, "The group is not empty.")
@@ -155,7 +162,10 @@ func (gs *Groups) DeleteOffsets(ctx context.Context, id string, list []Commit) *
 
 // mayCommit refuses offsets of who may not commit; mu is held.
 func (e *entry) mayCommit(now int64, memberID, instance string, generation int32, list []Commit) *Error {
-	if e.consumers != nil {
+	switch {
+	case e.shares():
+		return notOf(e.id, false)
+	case e.consumers != nil:
 		return e.consumers.mayCommit(memberID, generation, list)
 	}
 	return e.group.mayCommit(now, memberID, instance, generation)

@@ -238,7 +238,7 @@ func (gs *Groups) next(e *entry) int64 {
 	if e.consumers != nil {
 		at = e.consumers.next()
 	}
-	if e.members() == 0 {
+	if e.members() == 0 && !e.shares() {
 		if end := gs.expires(e); at == 0 || end < at {
 			at = end
 		}
@@ -302,7 +302,7 @@ func (gs *Groups) Run(ctx context.Context) error {
 					gs.flush(e, func(*Error) {})
 				}
 				gs.account(e)
-				if e.members() == 0 && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
+				if e.members() == 0 && !e.shares() && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
 					gs.bury(e)
 				}
 			}
@@ -361,7 +361,7 @@ func (gs *Groups) Join(ctx context.Context, j Join) Joined {
 	answer := make(chan Joined, 1)
 	// A member id can only be of a group that there is.
 	found, err := gs.with(ctx, j.Group, j.MemberID == "", func(e *entry, now int64) {
-		if e.members() > 0 && e.consumers != nil {
+		if e.shares() || e.members() > 0 && e.consumers != nil {
 			answer <- Joined{Err: refuse(InconsistentProtocol, "The group's members use the consumer protocol."), MemberID: j.MemberID, Generation: -1}
 			return
 		}
@@ -422,7 +422,7 @@ func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Err
 	refused := unknownMember()
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, now int64) {
-		if e.consumers == nil {
+		if e.consumers == nil || e.shares() {
 			refused = e.group.leave(now, memberID, instance)
 		} else if refused = e.consumers.dismiss(now, memberID, instance); refused == nil {
 			wait = make(chan *Error, 1)
@@ -443,6 +443,7 @@ func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Err
 type GroupInfo struct {
 	ID, ProtocolType, Protocol string
 	Consumer                   bool // it is of the consumer protocol
+	Share                      bool // it is a share group
 	State                      GroupState
 	Members                    []MemberInfo
 }
@@ -462,7 +463,11 @@ func (gs *Groups) Describe(ctx context.Context, id string) (info GroupInfo, ok b
 // info describes the group; mu is held.
 func (e *entry) info() GroupInfo {
 	if e.consumers != nil {
-		return GroupInfo{ID: e.id, ProtocolType: "consumer", Consumer: true, State: e.consumers.state()}
+		info := GroupInfo{ID: e.id, ProtocolType: "consumer", Consumer: true, State: e.consumers.state()}
+		if e.shares() {
+			info.ProtocolType, info.Consumer, info.Share = "share", false, true
+		}
+		return info
 	}
 	g := e.group
 	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, State: g.state}
@@ -496,8 +501,19 @@ func (gs *Groups) List(ctx context.Context) ([]GroupInfo, *Error) {
 	return out, nil
 }
 
-// Delete removes a group that has no members, with its offsets.
+// Delete removes a group that has no members, with its offsets, or with what it has
+// read of its share partitions, which goes first: a group of the same name must not
+// find it.
 func (gs *Groups) Delete(ctx context.Context, id string) *Error {
+	var shares bool
+	if _, err := gs.with(ctx, id, false, func(e *entry, _ int64) { shares = e.shares() && e.members() == 0 }); err != nil {
+		return err
+	}
+	if shares {
+		if err := gs.cluster.shares.forget(ctx, func(k shareKey) bool { return k.group == id }); err != nil {
+			return err
+		}
+	}
 	refused := refuse(GroupIDNotFound, "The group id does not exist.")
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {

@@ -30,6 +30,23 @@ type flush struct{ done []func(*Error) }
 // A group of the classic protocol becomes one of the consumer protocol while it
 // has no members.
 func (gs *Groups) HeartbeatConsumer(ctx context.Context, b Beat) (Beaten, *Error) {
+	return gs.heartbeatOf(ctx, b, false)
+}
+
+// HeartbeatShare is HeartbeatConsumer for a share group, which never was another.
+func (gs *Groups) HeartbeatShare(ctx context.Context, b Beat) (Beaten, *Error) {
+	return gs.heartbeatOf(ctx, b, true)
+}
+
+// notOf refuses a group that is not of that protocol.
+func notOf(id string, share bool) *Error {
+	if share {
+		return refuse(GroupIDNotFound, "Group %s is not a share group.", id)
+	}
+	return refuse(GroupIDNotFound, "Group %s is not a consumer group.", id)
+}
+
+func (gs *Groups) heartbeatOf(ctx context.Context, b Beat, share bool) (Beaten, *Error) {
 	if err := gs.admit(b.bytes()); err != nil {
 		return Beaten{}, err
 	}
@@ -41,12 +58,12 @@ func (gs *Groups) HeartbeatConsumer(ctx context.Context, b Beat) (Beaten, *Error
 	wait := make(chan *Error, 1)
 	found, err := gs.with(ctx, b.Group, b.Epoch == JoinEpoch, func(e *entry, now int64) {
 		next := e.consumers
-		if next == nil && (b.Epoch != JoinEpoch || len(e.group.members) > 0) {
-			refused = refuse(GroupIDNotFound, "Group %s is not a consumer group.", b.Group)
+		switch {
+		case next == nil && (b.Epoch != JoinEpoch || len(e.group.members) > 0 || share && !e.unused()), next != nil && next.share != share:
+			refused = notOf(b.Group, share)
 			return
-		}
-		if next == nil {
-			next = gs.newConsumers(b.Group)
+		case next == nil:
+			next = gs.newConsumers(b.Group, share)
 		}
 		if out, refused = next.heartbeat(now, &b); refused != nil {
 			return
@@ -69,6 +86,8 @@ func (gs *Groups) HeartbeatConsumer(ctx context.Context, b Beat) (Beaten, *Error
 		return Beaten{}, err
 	case !found && b.Epoch < 0:
 		return Beaten{}, refuse(GroupIDNotFound, "Group %s not found.", b.Group)
+	case !found && share:
+		return Beaten{}, refuse(GroupIDNotFound, "Share group %s not found.", b.Group)
 	case !found:
 		return Beaten{}, refuse(GroupIDNotFound, "Consumer group %s not found.", b.Group)
 	case refused != nil:
@@ -88,9 +107,14 @@ func newConsumerID() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// newConsumers makes a group of the consumer protocol over the cluster's topics.
-func (gs *Groups) newConsumers(id string) *consumers {
+// newConsumers makes a group of the consumer protocol, or a share group, over the
+// cluster's topics.
+func (gs *Groups) newConsumers(id string, share bool) *consumers {
 	c := gs.cluster
+	protocol := "consumer"
+	if share {
+		protocol = "share"
+	}
 	topics := topicSource{
 		find: func(name string) (TopicID, int32, bool) {
 			if t := c.Topic(name); t != nil {
@@ -105,8 +129,17 @@ func (gs *Groups) newConsumers(id string) *consumers {
 			return out
 		},
 	}
-	return newConsumers(id, topics, func() ConsumerSettings { return c.consumerSettings(id) })
+	return newConsumers(id, share, topics, func() ConsumerSettings { return c.consumerSettings(id, protocol) })
 }
+
+// IsShare tells whether there is a share group of that name.
+func (gs *Groups) IsShare(ctx context.Context, id string) (is bool, err *Error) {
+	_, err = gs.with(ctx, id, false, func(e *entry, _ int64) { is = e.shares() })
+	return is, err
+}
+
+// shares tells a share group; mu is held.
+func (e *entry) shares() bool { return e.consumers != nil && e.consumers.share }
 
 // flush makes durable what has changed in a group of the consumer protocol, and
 // calls done when it and everything before it is; e.mu is held.
@@ -187,7 +220,7 @@ func (e *entry) unsure(keys []string) {
 // applyConsumer does what one record of a group of the consumer protocol says;
 // gs.mu is held.
 func (gs *Groups) applyConsumer(key, value []byte) error {
-	kind, id, rest, err := consumerRecord(key)
+	kind, share, id, rest, err := consumerRecord(key)
 	if err != nil {
 		return err
 	}
@@ -207,13 +240,13 @@ func (gs *Groups) applyConsumer(key, value []byte) error {
 		e.records[string(key)] = digestOf(value)
 	}
 	if kind == recordTopics {
-		return nil // the group's hash says as much
+		return nil // it is known otherwise
 	}
 	if e.consumers == nil {
 		if value == nil {
 			return nil
 		}
-		e.consumers = gs.newConsumers(id)
+		e.consumers = gs.newConsumers(id, share)
 	}
 	if kind == recordGroup && value == nil {
 		gs.removed(e)
@@ -276,11 +309,20 @@ type ConsumerMember struct {
 }
 
 // DescribeConsumers describes a group of the consumer protocol.
-func (gs *Groups) DescribeConsumers(ctx context.Context, id string) (out ConsumerGroup, err *Error) {
+func (gs *Groups) DescribeConsumers(ctx context.Context, id string) (ConsumerGroup, *Error) {
+	return gs.describeOf(ctx, id, false)
+}
+
+// DescribeShare describes a share group.
+func (gs *Groups) DescribeShare(ctx context.Context, id string) (ConsumerGroup, *Error) {
+	return gs.describeOf(ctx, id, true)
+}
+
+func (gs *Groups) describeOf(ctx context.Context, id string, share bool) (out ConsumerGroup, err *Error) {
 	refused := refuse(GroupIDNotFound, "Group %s not found.", id)
 	if _, err := gs.with(ctx, id, false, func(e *entry, _ int64) {
-		if e.consumers == nil {
-			refused = refuse(GroupIDNotFound, "Group %s is not a consumer group.", id)
+		if e.consumers == nil || e.consumers.share != share {
+			refused = notOf(id, share)
 			return
 		}
 		out, refused = e.consumers.describe(), nil

@@ -104,7 +104,7 @@ func TestConsumerGroup(t *testing.T) {
 	res.ResourceType, res.ResourceName = kmsg.ConfigResourceTypeGroupConfig, "players"
 	configs.Resources = append(configs.Resources, res)
 	got := ask[*kmsg.DescribeConfigsResponse](t, admin, configs).Resources[0].Configs
-	if len(got) != 2 || *got[0].Value != "1000" || got[0].Source != kmsg.ConfigSourceGroupConfig || *got[1].Value != "45000" || got[1].Source != kmsg.ConfigSourceDefaultConfig {
+	if len(got) != 10 || *got[0].Value != "1000" || got[0].Source != kmsg.ConfigSourceGroupConfig || *got[1].Value != "45000" || got[1].Source != kmsg.ConfigSourceDefaultConfig {
 		t.Errorf("%+v", got)
 	}
 }
