@@ -34,8 +34,11 @@ func (d *Door) listGroups(r *request, in *kmsg.ListGroupsRequest) (*kmsg.ListGro
 
 // groupType is the protocol of a group.
 func groupType(g *brokers.GroupInfo) string {
-	if g.Consumer {
+	switch {
+	case g.Consumer:
 		return "consumer"
+	case g.Share:
+		return "share"
 	}
 	return "classic"
 }

@@ -13,7 +13,8 @@ import (
 // UNSUPPORTED_VERSION, so that any client can read it and ask again.
 //
 // Features are finalised for what clients decide on by them: transaction.version 2
-// is KIP-890. Those of brokers among themselves are not.
+// is KIP-890, share.version 1 share groups without dead-letter queues. Those of brokers
+// among themselves are not.
 //
 // Errors: INVALID_REQUEST for a client that names itself with other characters
 // than the protocol allows, or a cluster without a broker; REBOOTSTRAP_REQUIRED
@@ -60,7 +61,7 @@ type feature struct {
 }
 
 func features() []feature {
-	return []feature{{"group.version", 1, 68, 1, []int16{68, 69}}, {"transaction.version", 2, 26, 5, nil}}
+	return []feature{{"group.version", 1, 68, 1, []int16{68, 69}}, {"share.version", 1, 78, 1, []int16{76, 77, 78, 79}}, {"transaction.version", 2, 26, 5, nil}}
 }
 
 // softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?

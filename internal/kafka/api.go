@@ -93,6 +93,10 @@ func apis() []api {
 		{key: 66, min: 0, max: 2, serve: on((*Door).listTransactions)},
 		{key: 68, min: 0, max: 1, serve: on((*Door).consumerHeartbeat)},
 		{key: 69, min: 0, max: 1, serve: on((*Door).describeConsumers)},
+		{key: 76, min: 1, max: 1, serve: on((*Door).shareHeartbeat)},
+		{key: 77, min: 1, max: 1, serve: on((*Door).describeShares)},
+		{key: 78, min: 1, max: 2, serve: on((*Door).shareFetch)},
+		{key: 79, min: 1, max: 2, serve: on((*Door).shareAcknowledge)},
 		{key: 74, min: 0, max: 1, serve: on((*Door).listConfigResources)},
 		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
 	}

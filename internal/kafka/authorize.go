@@ -12,14 +12,23 @@ import (
 // answers at once what is refused whole; else it takes out of the request what is
 // refused, and gives a function that puts that into the answer.
 //
-// An API key without one is refused, unless free says that it needs none.
+// An API key without one is refused, unless free or asks says that it needs none.
 type guard func(*request, kmsg.Request) (refused kmsg.Response, after func(kmsg.Response))
 
-// free are the keys that everybody may use whose connection is let in. Produce and
-// Fetch ask by themselves.
+// free are the keys that everybody may use whose connection is let in.
 func free(key int16) bool {
 	switch key {
-	case 0, 1, 17, 18, 36, 60:
+	case 17, 18, 36, 60:
+		return true
+	}
+	return false
+}
+
+// asks are the keys whose handlers ask by themselves: Produce, Fetch, ShareFetch and
+// ShareAcknowledge.
+func asks(key int16) bool {
+	switch key {
+	case 0, 1, 78, 79:
 		return true
 	}
 	return false
@@ -27,7 +36,7 @@ func free(key int16) bool {
 
 // guarded serves a request as far as its client may.
 func (d *Door) guarded(a *api, r *request, in kmsg.Request) (kmsg.Response, error) {
-	if !d.opts.Enforce || free(a.key) {
+	if !d.opts.Enforce || free(a.key) || asks(a.key) {
 		return a.serve(d, r, in)
 	}
 	g := d.guards[a.key]

@@ -120,6 +120,7 @@ func (c *conn) serve(context.Context) error {
 		limit = c.door.opts.IdleTimeout
 	}
 	c.finish()
+	c.door.shareSessions.leave(c)
 	close(c.out)
 	return nil
 }

@@ -174,8 +174,9 @@ type Door struct {
 	guards  map[int16]guard
 	buffers buffers
 
-	sessions *fetchSessions
-	quotas   *quotas
+	sessions      *fetchSessions
+	shareSessions *shareSessions
+	quotas        *quotas
 
 	bound   []Bound
 	sockets []net.Listener
@@ -203,6 +204,7 @@ func Open(o Options, listeners []Listener) (*Door, error) {
 		guards: topicGuards(), sessions: newFetchSessions(o.Budget, o.Clock, o.Cluster.FetchSessions),
 	}
 	d.quotas = newQuotas(d)
+	d.shareSessions = &shareSessions{budget: o.Budget, byKey: map[shareSessionKey]*shareSession{}}
 	maps.Copy(d.guards, groupGuards())
 	maps.Copy(d.guards, clusterGuards())
 	for i, l := range listeners {

@@ -37,6 +37,8 @@ func once(req kmsg.Request) {
 		in.Groups = distinct(in.Groups, itself)
 	case *kmsg.ConsumerGroupDescribeRequest:
 		in.Groups = distinct(in.Groups, itself)
+	case *kmsg.ShareGroupDescribeRequest:
+		in.GroupIDs = distinct(in.GroupIDs, itself)
 	case *kmsg.DescribeTransactionsRequest:
 		in.TransactionalIDs = distinct(in.TransactionalIDs, itself)
 	case *kmsg.DescribeConfigsRequest:

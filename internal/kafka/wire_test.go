@@ -136,8 +136,8 @@ What differs from Apache Kafka, in short:
   cluster's account may everything that its policy does not deny (PutClusterPolicy of the MSK
   API), those of other accounts what it allows, all others what ACLs allow.
 - Groups are of the classic protocol or of the consumer protocol of KIP-848, and change between them
-  only while they have no members: a group is not moved over member by member. Share groups, streams
-  groups and delegation tokens are not built.
+  only while they have no members: a group is not moved over member by member. A share group (KIP-932)
+  never was another. Streams groups, delegation tokens and dead-letter queues are not built.
 - Quotas are enforced, but for request_percentage, which is refused.
 - Compaction is due by the bytes and the age of what no pass went over yet: there is no active segment
   that it spares, and min.compaction.lag.ms is what keeps it off. Its times go by a record's arrival. A
