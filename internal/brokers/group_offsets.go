@@ -93,10 +93,7 @@ func (gs *Groups) Fetch(ctx context.Context, id string, fn func(get func(topic s
 // the one that it says, before it is shown anything; id is nil for who is none.
 func (gs *Groups) MayFetch(ctx context.Context, group string, id *string, epoch int32) (refused *Error) {
 	_, err := gs.with(ctx, group, false, func(e *entry, _ int64) {
-		switch {
-		case e.shares():
-			refused = notOf(group, false)
-		case e.consumers != nil:
+		if e.consumers != nil {
 			refused = e.consumers.mayFetch(id, epoch)
 		}
 	})

@@ -442,8 +442,7 @@ func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Err
 // GroupInfo describes a group.
 type GroupInfo struct {
 	ID, ProtocolType, Protocol string
-	Consumer                   bool // it is of the consumer protocol
-	Share                      bool // it is a share group
+	Type                       string // classic, consumer or share
 	State                      GroupState
 	Members                    []MemberInfo
 }
@@ -462,15 +461,14 @@ func (gs *Groups) Describe(ctx context.Context, id string) (info GroupInfo, ok b
 
 // info describes the group; mu is held.
 func (e *entry) info() GroupInfo {
-	if e.consumers != nil {
-		info := GroupInfo{ID: e.id, ProtocolType: "consumer", Consumer: true, State: e.consumers.state()}
-		if e.shares() {
-			info.ProtocolType, info.Consumer, info.Share = "share", false, true
-		}
-		return info
+	switch {
+	case e.shares():
+		return GroupInfo{ID: e.id, ProtocolType: "share", Type: "share", State: e.consumers.state()}
+	case e.consumers != nil:
+		return GroupInfo{ID: e.id, ProtocolType: "consumer", Type: "consumer", State: e.consumers.state()}
 	}
 	g := e.group
-	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, State: g.state}
+	out := GroupInfo{ID: g.id, ProtocolType: g.protocolType, Type: "classic", State: g.state}
 	if g.state == GroupStable {
 		out.Protocol = g.protocol
 	}

@@ -99,7 +99,7 @@ func TestGroupsChangeTheirProtocol(t *testing.T) {
 		if err := gs.Delete(ctx, "g"); codeOf(err) != NonEmptyGroup {
 			t.Fatal(err)
 		}
-		if info, _, _ := gs.Describe(ctx, "g"); !info.Consumer || info.State != GroupStable {
+		if info, _, _ := gs.Describe(ctx, "g"); info.Type != "consumer" || info.State != GroupStable {
 			t.Fatalf("%+v", info)
 		}
 		if _, err := w.beat(Beat{Group: "g", MemberID: "a", Epoch: LeaveEpoch, Rebalance: -1}); err != nil {
@@ -109,7 +109,7 @@ func TestGroupsChangeTheirProtocol(t *testing.T) {
 		if j.Err != nil {
 			t.Fatal(j.Err)
 		}
-		if info, _, _ := gs.Describe(ctx, "g"); info.Consumer {
+		if info, _, _ := gs.Describe(ctx, "g"); info.Type == "consumer" {
 			t.Fatalf("%+v", info)
 		}
 		if err := gs.Leave(ctx, "g", j.MemberID, "i"); err != nil {
@@ -124,7 +124,7 @@ func TestGroupsChangeTheirProtocol(t *testing.T) {
 		was, _, _ := gs.Describe(ctx, "g")
 		w.restart()
 		is, _, _ := w.cluster.Groups().Describe(ctx, "g")
-		if got := w.committed("g"); got != `game/0=5 "at 5" ` || was.Consumer != is.Consumer || is.State != GroupEmpty {
+		if got := w.committed("g"); got != `game/0=5 "at 5" ` || was.Type != is.Type || is.State != GroupEmpty {
 			t.Fatalf("round %d: %q, %+v, was %+v", round, got, is, was)
 		}
 	}

@@ -278,13 +278,15 @@ func (p *sharePartition) checkAcks(member string, acks []Ack) *Error {
 		first := max(a.First, p.start)
 		switch {
 		case first >= p.next:
-			return refuse(InvalidRecordState, "Batch record not found. The first offset in request is past acquired records.")
+			return refuse(InvalidRequest, "Batch record not found. The first offset in request is past acquired records.")
 		case a.Last >= p.next:
-			return refuse(InvalidRecordState, "Batch record not found. The last offset in request is past acquired records.")
+			return refuse(InvalidRequest, "Batch record not found. The last offset in request is past acquired records.")
 		}
 		i := sort.Search(len(p.spans), func(i int) bool { return p.spans[i].last >= first })
 		for ; i < len(p.spans) && p.spans[i].first <= a.Last; i++ {
 			switch s := &p.spans[i]; {
+			case s.state != acquired && a.First == a.Last:
+				return refuse(InvalidRecordState, "The offset cannot be acknowledged. The offset is not acquired.")
 			case s.state != acquired:
 				return refuse(InvalidRecordState, "The batch cannot be acknowledged. The batch is not in the acquired state.")
 			case s.member != member:

@@ -31,7 +31,7 @@ func (r *ShareRead) key() shareKey { return shareKey{r.Group, r.Topic.ID(), r.Pa
 func (ss *Shares) Acquire(ctx context.Context, r *ShareRead) (log.Batches, []Acquired, *Error) {
 	at, ok := r.Topic.Partition(r.Partition)
 	if !ok {
-		return log.Batches{}, nil, refuse(UnknownTopic, "This server does not host this topic-partition.")
+		return log.Batches{}, nil, refuse(UnknownTopic, "")
 	}
 	set := ss.cluster.shareSettings(r.Group)
 	e, err := ss.begin(ctx, r.key(), at, &set)

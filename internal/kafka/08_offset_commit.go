@@ -72,7 +72,7 @@ func (d *Door) committable(r *request, in *kmsg.OffsetCommitRequest) *brokers.Er
 		return nil
 	}
 	info, _, err := d.cluster.Groups().Describe(r.ctx(), in.Group)
-	if err == nil && info.Consumer {
+	if err == nil && info.Type == "consumer" {
 		err = refuse(brokers.UnsupportedVersion, "OffsetCommit version 9 or above must be used by members using the consumer group protocol")
 	}
 	return err

@@ -22,7 +22,7 @@ func (d *Door) describeGroups(r *request, in *kmsg.DescribeGroupsRequest) (*kmsg
 		out := kmsg.NewDescribeGroupsResponseGroup()
 		out.Group, out.AuthorizedOperations = id, r.conn.operations(in.IncludeAuthorizedOperations, brokers.GroupKind, id)
 		info, ok, err := d.cluster.Groups().Describe(r.ctx(), id)
-		if err == nil && (!ok || info.Consumer) {
+		if err == nil && (!ok || info.Type != "classic") {
 			text := "Group " + id + " not found."
 			if ok {
 				text = "Group " + id + " is not a classic group."

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"thalweg/internal/brokers"
 )
 
 // ListGroups
@@ -22,25 +20,14 @@ func (d *Door) listGroups(r *request, in *kmsg.ListGroupsRequest) (*kmsg.ListGro
 	groups, err := d.cluster.Groups().List(r.ctx())
 	resp.ErrorCode = code(err)
 	for _, g := range groups {
-		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !wanted(in.StatesFilter, string(g.State)) || !wanted(in.TypesFilter, groupType(&g)) {
+		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !wanted(in.StatesFilter, string(g.State)) || !wanted(in.TypesFilter, g.Type) {
 			continue
 		}
 		out := kmsg.NewListGroupsResponseGroup()
-		out.Group, out.ProtocolType, out.GroupState, out.GroupType = g.ID, g.ProtocolType, string(g.State), groupType(&g)
+		out.Group, out.ProtocolType, out.GroupState, out.GroupType = g.ID, g.ProtocolType, string(g.State), g.Type
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp, nil
-}
-
-// groupType is the protocol of a group.
-func groupType(g *brokers.GroupInfo) string {
-	switch {
-	case g.Consumer:
-		return "consumer"
-	case g.Share:
-		return "share"
-	}
-	return "classic"
 }
 
 func wanted(filter []string, value string) bool {

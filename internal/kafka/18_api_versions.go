@@ -61,7 +61,7 @@ type feature struct {
 }
 
 func features() []feature {
-	return []feature{{"group.version", 1, 68, 1, []int16{68, 69}}, {"share.version", 1, 78, 1, []int16{76, 77, 78, 79}}, {"transaction.version", 2, 26, 5, nil}}
+	return []feature{{"group.version", 1, 68, 1, []int16{68, 69}}, {"share.version", 1, 78, 1, []int16{76, 77, 78, 79, 90, 91, 92}}, {"transaction.version", 2, 26, 5, nil}}
 }
 
 // softwareName tells whether s is of [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?

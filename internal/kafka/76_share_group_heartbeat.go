@@ -51,7 +51,7 @@ func (d *Door) shareHeartbeat(r *request, in *kmsg.ShareGroupHeartbeatRequest) (
 func checkShareHeartbeat(in *kmsg.ShareGroupHeartbeatRequest) *brokers.Error {
 	switch {
 	case in.MemberID == "":
-		return refuse(brokers.InvalidRequest, "MemberId can't be empty.")
+		return refuse(brokers.InvalidRequest, "")
 	case in.GroupID == "":
 		return refuse(brokers.InvalidRequest, "GroupId can't be empty.")
 	case in.RackID != nil && *in.RackID == "":

@@ -103,7 +103,7 @@ func (d *Door) beginShare(r *request, f *shareFetching) (err *brokers.Error) {
 	case in.ShareSessionEpoch != 0:
 		parts, err = d.shareSessions.resume(f.key, in.ShareSessionEpoch, add, forget)
 	case len(f.acks) > 0:
-		err = refuse(brokers.InvalidRequest, malformed) // nothing was delivered yet
+		err = refuse(brokers.InvalidRequest, "") // nothing was delivered yet
 	default:
 		parts = distinct(add, func(p *sharePartition) sharePartition { return *p })
 		err = d.shareSessions.begin(r.conn, f.key, parts)
@@ -120,10 +120,17 @@ func (d *Door) beginShare(r *request, f *shareFetching) (err *brokers.Error) {
 // acquire fills in what there is for the member, and waits for it as long as the
 // member says. Who has said something of other records is answered at once.
 func (d *Door) acquire(r *request, f *shareFetching) {
+	is, err := d.cluster.Groups().IsShare(r.ctx(), f.key.group)
+	if err == nil && !is {
+		err = refuse(brokers.GroupIDNotFound, "")
+	}
 	for i := range f.parts {
 		p := &f.parts[i]
 		var t *brokers.Topic
 		if t, p.err = d.shareTopic(r, p.topic); p.err == nil {
+			p.err = err
+		}
+		if p.err == nil {
 			p.read = brokers.ShareRead{Group: f.key.group, Member: f.key.member, Topic: t, Partition: p.partition,
 				Strict: f.in.ShareAcquireMode == 1, BatchSize: int(f.in.BatchSize)}
 		}

@@ -22,7 +22,7 @@ func (d *Door) shareAcknowledge(r *request, in *kmsg.ShareAcknowledgeRequest) (*
 	resp := kmsg.NewPtrShareAcknowledgeResponse()
 	key, err := d.shareMember(r, in.GroupID, in.MemberID)
 	if err == nil && in.ShareSessionEpoch == 0 {
-		err = refuse(brokers.InvalidShareSessionEpoch, "The share session epoch is invalid.")
+		err = refuse(brokers.InvalidShareSessionEpoch, "")
 	}
 	var parts []sharePartition
 	if err == nil {

@@ -326,6 +326,17 @@ func clientTries() map[int16][]try {
 			return &kmsg.ShareFetchRequest{GroupID: &group, MemberID: &member, MaxBytes: 1, MaxRecords: 1,
 				Topics: []kmsg.ShareFetchRequestTopic{{Partitions: []kmsg.ShareFetchRequestTopicPartition{{}}}}}
 		}, brokers.GroupDenied, allow(brokers.GroupKind, "shared", brokers.OpRead), topic(brokers.OpRead)),
+		90: one(func() kmsg.Request {
+			return &kmsg.DescribeShareGroupOffsetsRequest{Groups: []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: g,
+				Topics: []kmsg.DescribeShareGroupOffsetsRequestGroupTopic{{Topic: t, Partitions: []int32{0}}}}}}
+		}, brokers.GroupDenied, group(brokers.OpDescribe), topic(brokers.OpDescribe)),
+		91: one(func() kmsg.Request {
+			return &kmsg.AlterShareGroupOffsetsRequest{GroupID: "altered", Topics: []kmsg.AlterShareGroupOffsetsRequestTopic{{Topic: t,
+				Partitions: []kmsg.AlterShareGroupOffsetsRequestTopicPartition{{}}}}}
+		}, brokers.GroupDenied, allow(brokers.GroupKind, "altered", brokers.OpRead), topic(brokers.OpRead)),
+		92: one(func() kmsg.Request {
+			return &kmsg.DeleteShareGroupOffsetsRequest{GroupID: "altered", Topics: []kmsg.DeleteShareGroupOffsetsRequestTopic{{Topic: t}}}
+		}, brokers.GroupDenied, allow(brokers.GroupKind, "altered", brokers.OpDelete), topic(brokers.OpRead)),
 		79: one(func() kmsg.Request { // its topics are asked for as those of ShareFetch
 			group, member := "shared", "m"
 			return &kmsg.ShareAcknowledgeRequest{GroupID: &group, MemberID: &member, ShareSessionEpoch: 1}
@@ -405,6 +416,7 @@ func TestEveryKeyIsGuarded(t *testing.T) {
 	topics := direct[*kmsg.MetadataResponse](t, admin, &kmsg.MetadataRequest{Version: 12}).Topics
 	id := topics[slices.IndexFunc(topics, func(t kmsg.MetadataResponseTopic) bool { return *t.Topic == "orders" })].TopicID
 	ask[*kmsg.ShareGroupHeartbeatResponse](t, admin, &kmsg.ShareGroupHeartbeatRequest{GroupID: "shared", MemberID: "m", SubscribedTopicNames: []string{"orders"}})
+	ask[*kmsg.AlterShareGroupOffsetsResponse](t, admin, &kmsg.AlterShareGroupOffsetsRequest{GroupID: "altered"})
 	cl := g.by(t, as256("mallory", "secret"))
 	old := g.by(t, as256("mallory", "secret"), kgo.MaxVersions(kversion.V3_4_0()))
 	denials := []int16{int16(brokers.TopicDenied), int16(brokers.GroupDenied), int16(brokers.ClusterDenied), int16(brokers.TxnDenied)}

@@ -93,12 +93,15 @@ func apis() []api {
 		{key: 66, min: 0, max: 2, serve: on((*Door).listTransactions)},
 		{key: 68, min: 0, max: 1, serve: on((*Door).consumerHeartbeat)},
 		{key: 69, min: 0, max: 1, serve: on((*Door).describeConsumers)},
+		{key: 74, min: 0, max: 1, serve: on((*Door).listConfigResources)},
+		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
 		{key: 76, min: 1, max: 1, serve: on((*Door).shareHeartbeat)},
 		{key: 77, min: 1, max: 1, serve: on((*Door).describeShares)},
 		{key: 78, min: 1, max: 2, serve: on((*Door).shareFetch)},
 		{key: 79, min: 1, max: 2, serve: on((*Door).shareAcknowledge)},
-		{key: 74, min: 0, max: 1, serve: on((*Door).listConfigResources)},
-		{key: 75, min: 0, max: 0, serve: on((*Door).describeTopicPartitions)},
+		{key: 90, min: 0, max: 1, serve: on((*Door).describeShareOffsets)},
+		{key: 91, min: 0, max: 0, serve: on((*Door).alterShareOffsets)},
+		{key: 92, min: 0, max: 0, serve: on((*Door).deleteShareOffsets)},
 	}
 }
 
@@ -130,12 +133,15 @@ func code(e *brokers.Error) int16 {
 	return int16(e.Code)
 }
 
-// message is a refusal's text; nil for none.
+// message is a refusal's text; nil for none, and for one that says nothing.
 func message(e *brokers.Error) *string {
 	if e == nil {
 		return nil
 	}
 	s := e.Error()
+	if s == "" {
+		return nil
+	}
 	return &s
 }
 

@@ -50,6 +50,7 @@ func groupGuards() map[int16]guard {
 		}),
 		68: on2(guardConsumerHeartbeat), 69: on2(guardDescribeConsumers),
 		76: on2(guardShareHeartbeat), 77: on2(guardDescribeShares),
+		90: on2(guardShareOffsets), 91: on2(guardAlterShareOffsets), 92: on2(guardDeleteShareOffsets),
 		15: on2(guardDescribeGroups), 16: on2(guardListGroups), 42: on2(guardDeleteGroups), 47: on2(guardOffsetDelete),
 		22: on2(guardInitProducerID), 24: on2(guardAddPartitions), 25: on2(guardAddOffsets), 26: on2(guardEndTxn), 28: on2(guardTxnOffsets),
 		27: on2(guardWriteTxnMarkers), 61: on2(guardDescribeProducers), 65: on2(guardDescribeTransactions), 66: on2(guardListTransactions),
@@ -283,49 +284,6 @@ func (r *request) mayTopics(g *kmsg.ConsumerGroupDescribeResponseGroup) bool {
 		}
 	}
 	return true
-}
-
-// guardShareHeartbeat is guardConsumerHeartbeat for share groups.
-func guardShareHeartbeat(r *request, in *kmsg.ShareGroupHeartbeatRequest) (kmsg.Response, func(kmsg.Response)) {
-	resp := kmsg.NewPtrShareGroupHeartbeatResponse()
-	if !r.mayGroup(brokers.OpRead, in.GroupID) {
-		resp.ErrorCode = code(groupDenied())
-		return resp, nil
-	}
-	if _, no := split(in.SubscribedTopicNames, func(t *string) bool { return r.conn.mayTopic(brokers.OpDescribe, *t) }); len(no) > 0 {
-		resp.ErrorCode = code(topicDenied())
-		return resp, nil
-	}
-	return nil, nil
-}
-
-// guardDescribeShares is guardDescribeConsumers for share groups.
-func guardDescribeShares(r *request, in *kmsg.ShareGroupDescribeRequest) (kmsg.Response, func(kmsg.Response)) {
-	var no []string
-	in.GroupIDs, no = split(in.GroupIDs, func(g *string) bool { return r.mayGroup(brokers.OpDescribe, *g) })
-	return nil, func(resp kmsg.Response) {
-		out := resp.(*kmsg.ShareGroupDescribeResponse)
-		for i := range out.Groups {
-			var names []string
-			for _, m := range out.Groups[i].Members {
-				names = append(names, m.SubscribedTopicNames...)
-				for _, t := range m.Assignment.TopicPartitions {
-					names = append(names, t.Topic)
-				}
-			}
-			if slices.ContainsFunc(names, func(name string) bool { return !r.conn.mayTopic(brokers.OpDescribe, name) }) {
-				o := kmsg.NewShareGroupDescribeResponseGroup()
-				text := "The group has described topic(s) that the client is not authorized to describe."
-				o.GroupID, o.ErrorCode, o.ErrorMessage = out.Groups[i].GroupID, code(topicDenied()), &text
-				out.Groups[i] = o
-			}
-		}
-		for _, g := range no {
-			o := kmsg.NewShareGroupDescribeResponseGroup()
-			o.GroupID, o.ErrorCode = g, code(groupDenied())
-			out.Groups = append(out.Groups, o)
-		}
-	}
 }
 
 // guardListGroups shows the groups that may be described, or all to whom the

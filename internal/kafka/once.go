@@ -39,6 +39,13 @@ func once(req kmsg.Request) {
 		in.Groups = distinct(in.Groups, itself)
 	case *kmsg.ShareGroupDescribeRequest:
 		in.GroupIDs = distinct(in.GroupIDs, itself)
+	case *kmsg.DescribeShareGroupOffsetsRequest:
+		in.Groups = distinct(in.Groups, func(g *kmsg.DescribeShareGroupOffsetsRequestGroup) string { return g.GroupID })
+		for i := range in.Groups {
+			in.Groups[i].Topics = distinctParts(in.Groups[i].Topics, func(t *kmsg.DescribeShareGroupOffsetsRequestGroupTopic) (topicRef, *[]int32) {
+				return topicRef{name: t.Topic}, &t.Partitions
+			})
+		}
 	case *kmsg.DescribeTransactionsRequest:
 		in.TransactionalIDs = distinct(in.TransactionalIDs, itself)
 	case *kmsg.DescribeConfigsRequest:

@@ -34,7 +34,7 @@ func readAcks[B ackBatch](list []B, renew bool, plain func(*B) (first, last int6
 			a.Types = append(a.Types, kind)
 		}
 		if !ok {
-			return nil, refuse(brokers.InvalidRequest, malformed)
+			return nil, refuse(brokers.InvalidRequest, "")
 		}
 		end = last
 		out = append(out, a)
@@ -67,9 +67,9 @@ func (d *Door) shareTopic(r *request, id brokers.TopicID) (*brokers.Topic, *brok
 	t := d.cluster.TopicByID(id)
 	switch {
 	case t == nil:
-		return nil, unknownTopicID()
+		return nil, refuse(brokers.UnknownTopicID, "")
 	case !r.conn.mayTopic(brokers.OpRead, t.Name()):
-		return nil, topicDenied()
+		return nil, refuse(brokers.TopicDenied, "")
 	}
 	return t, nil
 }
@@ -79,13 +79,9 @@ func (d *Door) shareMember(r *request, group, member *string) (shareSessionKey, 
 	key := r.shareKey(deref(group), deref(member))
 	switch {
 	case key.group == "" || key.member == "":
-		return key, refuse(brokers.InvalidRequest, malformed)
+		return key, refuse(brokers.InvalidRequest, "")
 	case !r.mayGroup(brokers.OpRead, key.group):
 		return key, groupDenied()
 	}
-	is, err := d.cluster.Groups().IsShare(r.ctx(), key.group)
-	if err == nil && !is {
-		err = refuse(brokers.GroupIDNotFound, "Group "+key.group+" is not a share group.")
-	}
-	return key, err
+	return key, nil
 }

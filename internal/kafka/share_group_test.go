@@ -181,7 +181,7 @@ func TestShareFetch(t *testing.T) {
 	check("the other member", b.fetch(2), "2-3:1 ")
 	check("released, and others", a.fetch(2, shareAckOf(0, 1, 1, 2)), "1-1:2 4-4:1 ")
 	check("what is another's", a.fetch(1, shareAckOf(2, 2, 1)), "5-5:1 errors 0 121")
-	check("out of range", a.fetch(1, shareAckOf(5, 6, 1)), "errors 0 121")
+	check("out of range", a.fetch(1, shareAckOf(5, 6, 1)), "errors 0 42")
 	check("no such type", a.fetch(1, shareAckOf(4, 4, 5)), "errors 0 42")
 	check("renewed without saying so", a.fetch(1, shareAckOf(4, 4, 4)), "errors 0 42")
 	check("some done before", a.fetch(1, shareAckOf(0, 1, 1)), "")

@@ -63,7 +63,7 @@ func (ss *shareSessions) begin(c *conn, key shareSessionKey, parts []sharePartit
 }
 
 func tooManySessions() *brokers.Error {
-	return refuse(brokers.ShareSessionLimitReached, "The limit of share sessions has been reached.")
+	return refuse(brokers.ShareSessionLimitReached, "")
 }
 
 // charge draws what a session takes on the budget; mu is held.
@@ -87,12 +87,12 @@ func (ss *shareSessions) resume(key shareSessionKey, epoch int32, add, forget []
 	s := ss.byKey[key]
 	switch {
 	case s == nil:
-		return nil, refuse(brokers.ShareSessionNotFound, "The share session was not found.")
+		return nil, refuse(brokers.ShareSessionNotFound, "")
 	case epoch == shareEnd:
 		ss.drop(key)
 		return s.parts, nil
 	case epoch != s.epoch:
-		return nil, refuse(brokers.InvalidShareSessionEpoch, "The share session epoch is invalid.")
+		return nil, refuse(brokers.InvalidShareSessionEpoch, "")
 	}
 	without := map[sharePartition]bool{}
 	for _, p := range forget {

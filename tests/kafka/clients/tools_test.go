@@ -132,3 +132,42 @@ func TestToolsOnConsumerGroups(t *testing.T) {
 	run(groups, "--delete --group watchers", "was successful")
 	run("VerifiableConsumer", "--topic watched --group-id verified --group-protocol consumer --max-messages 1 --reset-policy earliest", "shutdown_complete")
 }
+
+// TestToolsOnShareGroups lets Apache Kafka's tools read as members of a share group,
+// and list, describe, set, forget and remove such groups.
+func TestToolsOnShareGroups(t *testing.T) {
+	broker := harness.ForTest(t, harness.Options{Ephemeral: true}).Ready().Kafka
+	const configs, groups = "ConfigCommand", "consumer.group.ShareGroupCommand"
+	for _, step := range []struct {
+		name, in, class, args, want string
+	}{
+		{"create", "", "TopicCommand", "--create --topic tasks --partitions 1", "Created topic tasks."},
+		{"configure", "", configs, "--alter --entity-type groups --entity-name workers --add-config share.auto.offset.reset=earliest", "Completed updating config for group workers."},
+		{"configuration", "", configs, "--describe --entity-type groups --entity-name workers", "share.auto.offset.reset=earliest"},
+		{"produce", "one\ntwo\nthree\n", "ConsoleProducer", "--topic tasks", ""},
+		{"read as a member", "", "consumer.ConsoleShareConsumer", "--topic tasks --group workers --max-messages 3 --timeout-ms 30000", "two"},
+		{"list", "", groups, "--list", "workers"},
+		{"list with states", "", groups, "--list --state empty", "Empty"},
+		{"list all groups", "", "GroupsCommand", "--list --share", "workers"},
+		{"describe", "", groups, "--describe --group workers", "tasks"},
+		{"its state", "", groups, "--describe --group workers --state", "Empty"},
+		{"its members", "", groups, "--describe --group workers --members", ""},
+		{"a dry run", "", groups, "--reset-offsets --group workers --topic tasks --to-earliest --dry-run", "0"},
+		{"reset to the start", "", groups, "--reset-offsets --group workers --topic tasks --to-earliest --execute", "NEW-OFFSET"},
+		{"read again", "", "consumer.ConsoleShareConsumer", "--topic tasks --group workers --max-messages 3 --timeout-ms 30000", "three"},
+		{"reset by a time", "", groups, "--reset-offsets --group workers --topic tasks --to-datetime 2020-01-01T00:00:00.000 --execute", "NEW-OFFSET"},
+		{"reset to the end", "", groups, "--reset-offsets --group workers --all-topics --to-latest --execute", "3"},
+		{"forget offsets", "", groups, "--delete-offsets --group workers --topic tasks", "Successful"},
+		{"measure a share consumer", "", "ShareConsumerPerformance", "--topic tasks --num-records 3 --group workers --timeout 30000", "3"},
+		{"verifiable share consumer", "", "VerifiableShareConsumer", "--topic tasks --group-id verified --max-messages 3 --offset-reset-strategy earliest --acknowledgement-mode sync", "shutdown_complete"},
+		{"delete", "", groups, "--delete --group workers", "was successful"},
+		{"list what is left", "", groups, "--list", ""},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			got := tool(t, step.in, step.class, append(strings.Fields(step.args), "--bootstrap-server", broker)...)
+			if !strings.Contains(got, step.want) {
+				t.Errorf("no %q in\n%s", step.want, got)
+			}
+		})
+	}
+}
