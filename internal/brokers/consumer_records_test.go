@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// recorded are the records of a group that Apache Kafka wrote.
-func recorded(t *testing.T) (out []record) {
+// recorded are records that Apache Kafka wrote.
+func recorded(t *testing.T, path string) (out []record) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/consumer_records.txt")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestApacheKafkasRecords(t *testing.T) {
 	last := map[string][]byte{}
 	states := map[memberState]bool{}
 	left := false
-	for n, r := range recorded(t) {
+	for n, r := range recorded(t, "testdata/consumer_records.txt") {
 		kind, _, group, rest, err := consumerRecord(r.key)
 		if err == nil && group == "players" {
 			err = b.g.apply(kind, rest, r.value, b.now)

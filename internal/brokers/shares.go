@@ -122,10 +122,10 @@ func (ss *Shares) load(ctx context.Context, store *shareStore) error {
 			}
 			e := ss.byKey[k]
 			if e == nil {
-				e = &shared{key: k, store: store, begun: true}
+				e = &shared{key: k, store: store}
 				ss.byKey[k] = e
 			}
-			e.state = s
+			e.state, e.begun = s, s.part.start >= 0
 			ss.account(e)
 		}
 		return it.Err()
