@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ import (
 	"thalweg/internal/egress"
 	"thalweg/internal/errs"
 	"thalweg/internal/metrics"
+	"thalweg/internal/objstore"
 	s3store "thalweg/internal/objstore/s3"
 	"thalweg/internal/schemas"
 	"thalweg/internal/sigv4"
@@ -132,7 +134,22 @@ func (s *Server) buckets() (s3.Store, error) {
 	if o.AccessKey, o.SecretKey, o.Token, err = credentialsFile(s.cfg.S3Keys); err != nil {
 		return nil, err
 	}
-	return s3store.New(o), nil
+	return outsideStore{s3store.New(o), string(s.cfg.Account)}, nil
+}
+
+// outsideStore is a store elsewhere, which is asked with the operator's credentials: for
+// delivery streams of the server's own account only.
+type outsideStore struct {
+	s3.Store
+	account string
+}
+
+// Put implements [s3.Store].
+func (o outsideStore) Put(ctx context.Context, at objstore.Ref, body io.Reader, opts objstore.PutOptions) (objstore.Info, error) {
+	if opts.Owner != o.account {
+		return objstore.Info{}, errors.Join(objstore.ErrOwner, errs.New(errs.Denied, "the credentials for the endpoint of S3 are not account "+opts.Owner+"'s"))
+	}
+	return o.Store.Put(ctx, at, body, opts)
 }
 
 // credentialsFile reads a file of them, which must have some.
@@ -220,7 +237,7 @@ func (s *Server) functions(ctx context.Context, out *egress.Policy) (*lambda.Fun
 			programs[name] = m
 		}
 	}
-	c := lambda.Config{URLs: urls, Programs: programs, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock}
+	c := lambda.Config{Account: string(s.cfg.Account), URLs: urls, Programs: programs, Endpoint: s.cfg.LambdaURL, Egress: out, Clock: s.clock}
 	if s.cfg.LambdaKeys != "" {
 		key, secret, token, err := credentialsFile(s.cfg.LambdaKeys)
 		if err != nil {

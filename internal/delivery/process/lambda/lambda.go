@@ -32,6 +32,7 @@ import (
 	"strings"
 	"time"
 
+	"thalweg/internal/arn"
 	"thalweg/internal/clock"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/process/wasm"
@@ -58,6 +59,9 @@ type Config struct {
 	Programs map[string]Program
 	// Endpoint is where all others are asked for; empty is nowhere.
 	Endpoint string
+	// Account is whose functions those of a name are, and those at Endpoint. A delivery
+	// stream of any account calls functions of its own only.
+	Account string
 	// Signer signs what goes to Endpoint; nil does not.
 	Signer *sigv4.Signer
 	Egress *egress.Policy
@@ -98,36 +102,44 @@ type failure struct{ code, message string }
 
 func (f *failure) Error() string { return f.code + ": " + f.message }
 
-// names are those that a function may be configured by.
-func names(arn string) []string {
-	if parts := strings.Split(arn, ":"); len(parts) >= 7 && parts[5] == "function" {
-		return []string{arn, parts[6]}
+// names are those that a function may be configured by: by its name too, if it is of
+// the operator's account.
+func (f *Functions) names(function arn.ARN, text string) []string {
+	kind, rest, _ := strings.Cut(function.Resource, ":")
+	if name, _, _ := strings.Cut(rest, ":"); kind == "function" && function.Account == f.c.Account {
+		return []string{text, name}
 	}
-	return []string{arn}
+	return []string{text}
 }
 
 // find says where a function is, and whether the call is to be signed.
-func (f *Functions) find(arn string) (address string, signed bool, err error) {
+func (f *Functions) find(function arn.ARN, names []string) (address string, signed bool, err error) {
 	const path = "/2015-03-31/functions/"
-	for _, known := range names(arn) {
+	for _, known := range names {
 		if u := f.c.URLs[known]; u != "" {
 			return strings.TrimSuffix(u, "/") + path + "function/invocations", false, nil
 		}
 	}
-	if f.c.Endpoint != "" {
+	arn := names[0]
+	if f.c.Endpoint != "" && function.Account == f.c.Account {
 		return strings.TrimSuffix(f.c.Endpoint, "/") + path + url.PathEscape(arn) + "/invocations", f.c.Signer != nil, nil
 	}
 	return "", false, &failure{"Lambda.ResourceNotFound", "The Lambda function " + arn + " does not exist: neither its URL nor an endpoint of functions is configured."}
 }
 
-// invoke calls a function once.
-func (f *Functions) invoke(ctx context.Context, arn string, payload []byte) ([]byte, error) {
-	for _, known := range names(arn) {
+// invoke calls a function once, for a delivery stream of an account.
+func (f *Functions) invoke(ctx context.Context, account, name string, payload []byte) ([]byte, error) {
+	function, ok := arn.Parse(name)
+	if !ok || function.Account != account {
+		return nil, &failure{"Lambda.InvokeAccessDenied", "Access was denied. The Lambda function " + name + " is not one of the delivery stream's account."}
+	}
+	names := f.names(function, name)
+	for _, known := range names {
 		if p := f.c.Programs[known]; p != nil {
 			return run(ctx, p, payload)
 		}
 	}
-	address, signed, err := f.find(arn)
+	address, signed, err := f.find(function, names)
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +323,7 @@ func (s *stage) answer(ctx context.Context, in []dest.Record) (answer []byte, tr
 	}
 	pause := 100 * time.Millisecond
 	for tries = 1; ; tries++ {
-		answer, err = s.functions.invoke(ctx, s.arn, payload)
+		answer, err = s.functions.invoke(ctx, s.stream.Account, s.arn, payload)
 		if err == nil || tries == s.tries || final(err) || ctx.Err() != nil {
 			return answer, tries, err
 		}

@@ -22,7 +22,7 @@ import (
 	"thalweg/internal/sigv4"
 )
 
-const arn = "arn:aws:lambda:us-east-1:000000000000:function:double"
+const function = "arn:aws:lambda:us-east-1:000000000000:function:double"
 
 var begin = time.Date(2026, 11, 22, 13, 14, 15, 0, time.UTC)
 
@@ -59,6 +59,7 @@ func serve(t *testing.T, c Config, handler http.HandlerFunc) *Functions {
 	if c.Clock == nil {
 		c.Clock = newInstant()
 	}
+	c.Account = "000000000000"
 	f, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +79,13 @@ func records(data ...string) (in []dest.Record) {
 func process(t *testing.T, f *Functions, source string, in []dest.Record, parameters ...string) string {
 	t.Helper()
 	s, err := Open(func(name, otherwise string) string {
-		for _, p := range append(parameters, "LambdaArn="+arn) {
+		for _, p := range append(parameters, "LambdaArn="+function) {
 			if value, ok := strings.CutPrefix(p, name+"="); ok {
 				return value
 			}
 		}
 		return otherwise
-	}, dest.Env{Stream: dest.Stream{ARN: "arn:aws:firehose:us-east-1:000000000000:deliverystream/game", Region: "us-east-1", SourceARN: source}}, f)
+	}, dest.Env{Stream: dest.Stream{ARN: "arn:aws:firehose:us-east-1:000000000000:deliverystream/game", Account: "000000000000", Region: "us-east-1", SourceARN: source}}, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func process(t *testing.T, f *Functions, source string, in []dest.Record, parame
 		shown = append(shown, fmt.Sprintf("%s %q %v", r.ID, r.Data, r.Keys))
 	}
 	for _, f := range failed {
-		if f.Type != "processing-failed" || f.Fields["lambdaArn"] != arn {
+		if f.Type != "processing-failed" || f.Fields["lambdaArn"] != function {
 			t.Errorf("%+v", f)
 		}
 		shown = append(shown, fmt.Sprintf("%s %q %s %d", f.Record.ID, f.Record.Data, f.Code, f.Attempts))
@@ -256,7 +257,7 @@ func (secrets) Secret(string) (sigv4.Secret, uint64, bool) { return sigv4.NewSec
 func TestEndpoint(t *testing.T) {
 	signer := &sigv4.Signer{AccessKeyID: "AKIDEXAMPLE", Secret: sigv4.NewSecret("secret"), Region: "us-east-1", Service: "lambda", Clock: clock.NewManual(begin)}
 	f := serve(t, Config{Endpoint: "here", Signer: signer}, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/2015-03-31/functions/"+arn+"/invocations" {
+		if r.URL.Path != "/2015-03-31/functions/"+function+"/invocations" {
 			t.Errorf("%s", r.URL)
 		}
 		if a := r.Header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/us-east-1/lambda/aws4_request, SignedHeaders=content-type;host;x-amz-") {
@@ -331,10 +332,10 @@ func TestStopped(t *testing.T) {
 	})
 	s, err := Open(func(name, otherwise string) string {
 		if name == "LambdaArn" {
-			return arn
+			return function
 		}
 		return otherwise
-	}, dest.Env{}, f)
+	}, dest.Env{Stream: dest.Stream{Account: "000000000000"}}, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,11 +379,11 @@ func TestProgram(t *testing.T) {
 		{"", wasm.ErrTooLarge, "Lambda.ResponseTooLarge"},
 		{"", errs.New(errs.Invalid, "the module ended with 3"), "Lambda.FunctionError"},
 	} {
-		f, err := New(Config{Egress: &egress.Policy{}, Programs: map[string]Program{"f": program(func([]byte) ([]byte, error) { return []byte(c.answer), c.err })}})
+		f, err := New(Config{Account: "000000000000", Egress: &egress.Policy{}, Programs: map[string]Program{"f": program(func([]byte) ([]byte, error) { return []byte(c.answer), c.err })}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.invoke(t.Context(), "arn:aws:lambda:us-east-1:000000000000:function:f:2", nil)
+		got, err := f.invoke(t.Context(), "000000000000", "arn:aws:lambda:us-east-1:000000000000:function:f:2", nil)
 		var failed *failure
 		if errors.As(err, &failed); (failed == nil) != (c.code == "") || failed != nil && failed.code != c.code {
 			t.Errorf("%q, %v: %q, %v", c.answer, c.err, got, err)
