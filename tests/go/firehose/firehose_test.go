@@ -41,10 +41,19 @@ type suite struct {
 
 func newSuite(t *testing.T, args ...string) *suite {
 	t.Helper()
+	return suiteAs(t, func(*harness.Server) harness.Key { return anybody }, args...)
+}
+
+// anybody is whom a server believes that is not strict.
+var anybody = harness.Key{AccessKey: sdk.AccessKey, SecretKey: sdk.SecretKey}
+
+// suiteAs is a server whose clients have a key that is made there.
+func suiteAs(t *testing.T, key func(*harness.Server) harness.Key, args ...string) *suite {
+	t.Helper()
 	s := &suite{t: t, server: harness.ForTest(t, harness.Options{Args: append([]string{"--test-aids"}, args...)})}
-	s.client = newClient(s.server.URL(), http.DefaultTransport)
-	s.s3 = s3.New(s3.Options{BaseEndpoint: aws.String(s.server.URL()), Region: sdk.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(sdk.AccessKey, sdk.SecretKey, "")})
+	as := key(s.server)
+	s.client = clientAs(as, s.server.URL(), http.DefaultTransport)
+	s.s3 = bucketsAs(as, s.server.URL())
 	if _, err := s.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +68,19 @@ func (s *suite) of(t *testing.T) *suite {
 }
 
 func newClient(url string, via http.RoundTripper) *firehose.Client {
+	return clientAs(anybody, url, via)
+}
+
+func clientAs(as harness.Key, url string, via http.RoundTripper) *firehose.Client {
 	return firehose.New(firehose.Options{
 		BaseEndpoint: aws.String(url), Region: sdk.Region, HTTPClient: sdk.WholeBody(&http.Client{Transport: via}),
-		Credentials: credentials.NewStaticCredentialsProvider(sdk.AccessKey, sdk.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(as.AccessKey, as.SecretKey, ""),
 	})
+}
+
+func bucketsAs(as harness.Key, url string) *s3.Client {
+	return s3.New(s3.Options{BaseEndpoint: &url, Region: sdk.Region, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(as.AccessKey, as.SecretKey, "")})
 }
 
 // objects are all of the bucket, below a prefix.
@@ -78,7 +96,13 @@ func (s *suite) objects(prefix string) map[string][]byte {
 
 func (s *suite) flush(name string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), "POST", s.server.URL()+"/_thalweg/firehose/"+name+"/flush", http.NoBody)
+	s.flushOf("", name)
+}
+
+// flushOf delivers what a stream of an account has.
+func (s *suite) flushOf(account, name string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), "POST", s.server.URL()+"/_thalweg/firehose/"+name+"/flush?account="+account, http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}
