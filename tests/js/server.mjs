@@ -30,15 +30,16 @@ function readyAddress(path) {
 }
 
 /**
- * Resolves to {endpoint, kafka, stop()}; stop rejects if the server does not leave with exit code 0.
+ * Resolves to {endpoint, kafka, key(), stop()}; stop rejects if the server does not leave with exit code 0.
  * With flags it is always a server of its own.
  */
 export async function start(...flags) {
   if (process.env.THALWEG_ENDPOINT && !flags.length) return { endpoint: process.env.THALWEG_ENDPOINT, stop: async () => {} };
   const directory = mkdtempSync(join(tmpdir(), "thalweg-js-"));
   const readyFile = join(directory, "ready.json");
+  const program = binary(directory);
   const server = spawn(
-    binary(directory),
+    program,
     ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--listen-kafka", "127.0.0.1:0", "--ready-file", readyFile,
       "--data", join(directory, "data"), ...flags],
     { stdio: ["ignore", "pipe", "pipe"] },
@@ -58,7 +59,13 @@ export async function start(...flags) {
     const ready = readyAddress(readyFile);
     if (ready?.http) {
       const endpoint = ready.http.includes("://") ? ready.http : `http://${ready.http}`;
-      return { endpoint, kafka: ready.kafka, stop };
+      // An access key of the account, made while the server runs.
+      const key = () => {
+        const made = execFileSync(program, ["keys", "create", "--data", join(directory, "data"), "-o", "json"], { encoding: "utf8" });
+        const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = JSON.parse(made);
+        return { accessKeyId, secretAccessKey };
+      };
+      return { endpoint, kafka: ready.kafka, key, stop };
     }
     if (server.exitCode !== null) break;
     await pause(5);
