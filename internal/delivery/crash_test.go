@@ -1,11 +1,14 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"thalweg/internal/clock"
 	"thalweg/internal/delivery"
 	"thalweg/internal/delivery/dest"
+	"thalweg/internal/objstore"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
 )
@@ -21,11 +25,13 @@ var crashes = flag.Int("delivery.crashes", 70, "crash points to try of each scri
 
 // TestCrash cuts the power at call after call of scripts of puts and deliveries, with
 // log, files and bucket on the same disk. Whatever was acknowledged is delivered after
-// it, exactly once and in the order of its partition, and no object is there that the
-// ledger does not know.
+// it, exactly once and in the order of its partition, in the backup too where there is
+// one; what is refused is once in the error output. No object is there that the ledger does
+// not know, and one that is put again has the same bytes.
 func TestCrash(t *testing.T) {
 	for name, script := range map[string]func(*told, *world) bool{
 		"put to it": (*told).puts, "of a stream": (*told).stream, "processed": (*told).processed,
+		"processed and backed up": (*told).backedUp, "picked from": (*told).picked,
 	} {
 		t.Run(name, func(t *testing.T) {
 			total := 0
@@ -56,22 +62,92 @@ func TestCrash(t *testing.T) {
 
 // told is what a client was told.
 type told struct {
-	process bool
+	process, backup bool
+	// picky is the destination, where it is not S3.
+	picky   *picky
 	created bool
+	mu      sync.Mutex
+	bodies  map[string]string // of objects, by key, as they were put first
 	// acked and doubtful are records by partition key, in the order of their puts; a
 	// doubtful one was under way when the power went.
 	acked, doubtful map[string][]string
 }
 
 func crashRun(t *testing.T, fs *vfs.Mem, script func(*told, *world) bool) (*told, int) {
-	l := &told{acked: map[string][]string{}, doubtful: map[string][]string{}}
-	w := &world{t: t, fs: fs, clock: clock.NewManual(start), kinds: map[string]dest.Spec{}}
-	w.process = l.stages
+	l := &told{acked: map[string][]string{}, doubtful: map[string][]string{}, bodies: map[string]string{}, picky: &picky{taken: map[string][]string{}}}
+	w := l.world(t, fs, start)
 	if w.open() == nil {
 		script(l, w)
 	}
 	w.close()
 	return l, fs.Calls()
+}
+
+// world is one on a disk, that l is told of.
+func (l *told) world(t *testing.T, fs *vfs.Mem, now time.Time) *world {
+	w := &world{t: t, fs: fs, clock: clock.NewManual(now), kinds: map[string]dest.Spec{"Picky": l.picky.spec()}}
+	w.process, w.store = l.stages, putsTold{l, w}
+	return w
+}
+
+// putsTold holds what is put against what was put under the same name before.
+type putsTold struct {
+	l *told
+	w *world
+}
+
+func (p putsTold) Put(ctx context.Context, at objstore.Ref, body io.Reader, o objstore.PutOptions) (objstore.Info, error) {
+	whole, err := io.ReadAll(body)
+	if err != nil {
+		return objstore.Info{}, err
+	}
+	p.l.mu.Lock()
+	was, again := p.l.bodies[at.Key]
+	p.l.bodies[at.Key] = string(whole)
+	p.l.mu.Unlock()
+	if again && was != string(whole) {
+		p.w.t.Errorf("object %s is put again with other bytes:\n%q\n%q", at.Key, was, whole)
+	}
+	return p.w.objects.Put(ctx, at, bytes.NewReader(whole), o)
+}
+
+// picky is a destination that outlives the server, knows a batch that it has, and
+// refuses what says so for good.
+type picky struct {
+	mu    sync.Mutex
+	taken map[string][]string // by batch
+	order []string            // of batches
+}
+
+func (p *picky) spec() dest.Spec {
+	return dest.Spec{Kind: "Picky", ErrorType: "picky-failed", Host: func(dest.Config) string { return "picky" },
+		Check: func(dest.Config) error { return nil }, Open: func(dest.Config, dest.Env) (dest.Destination, error) { return p, nil }}
+}
+
+func (p *picky) Deliver(ctx context.Context, b dest.Batch) (res dest.Result, err error) {
+	var taken []string
+	at := 0
+	err = b.Records(ctx, func(r *dest.Record) error {
+		if strings.Contains(string(r.Data), "refused") {
+			res.Rejected = append(res.Rejected, dest.Rejected{Index: at, Code: "Picky", Message: "it says so", Attempts: 1})
+		} else {
+			taken = append(taken, strings.TrimSpace(string(r.Data)))
+		}
+		at++
+		return nil
+	})
+	if err != nil {
+		return res, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if was, again := p.taken[b.Plan]; !again {
+		p.order = append(p.order, b.Plan)
+	} else if !slices.Equal(was, taken) {
+		return res, fmt.Errorf("batch %s comes again with other records: %q, %q", b.Plan, was, taken)
+	}
+	p.taken[b.Plan] = taken
+	return res, nil
 }
 
 func (l *told) stages(dest.Config, dest.Env) ([]dest.Processor, error) {
@@ -111,7 +187,7 @@ func (l *told) puts(w *world) bool {
 		for j := range 3 {
 			batch = append(batch, fmt.Sprintf("own %02d.%d\n", i, j))
 		}
-		if l.process && i == 3 {
+		if i == 3 && (l.process || l.backup) {
 			batch = append(batch, "refused\n")
 		}
 		_, err := w.s.Put(context.Background(), scope, "events", bytesOf(batch), delivery.Call{Principal: "p", Invocation: fmt.Sprint(i)})
@@ -127,6 +203,17 @@ func (l *told) puts(w *world) bool {
 
 func (l *told) processed(w *world) bool {
 	l.process = true
+	return l.puts(w)
+}
+
+func (l *told) backedUp(w *world) bool {
+	l.process, l.backup = true, true
+	return l.puts(w)
+}
+
+// picked has the destination refuse a record, not a stage.
+func (l *told) picked(w *world) bool {
+	l.backup = true
 	return l.puts(w)
 }
 
@@ -190,6 +277,14 @@ func (l *told) make(w *world, n delivery.New) bool {
 			`"DynamicPartitioningConfiguration":{"Enabled":true},`, 1))
 		n.Config = dest.Config(strings.Replace(string(n.Config), `"SizeInMBs":1`, `"SizeInMBs":64`, 1))
 	}
+	const backup = `"BucketARN":"arn:aws:s3:::bucket","RoleARN":"arn:aws:iam::000000000000:role/r","Prefix":"backup/"`
+	switch {
+	case l.backup && l.process:
+		n.Config = dest.Config(strings.Replace(string(n.Config), "{", `{"S3BackupMode":"Enabled","S3BackupDescription":{`+backup+`},`, 1))
+	case l.backup:
+		n.Kind = "Picky"
+		n.Config = dest.Config(strings.Replace(config, "{", `{"S3BackupMode":"AllData","S3DestinationDescription":{`+backup+`,"ErrorOutputPrefix":"failed/"},`, 1))
+	}
 	_, err := w.s.Create(context.Background(), n)
 	l.created = err == nil
 	return l.created
@@ -238,8 +333,7 @@ func (l *told) settle(w *world) bool {
 // check starts again after the crash, has everything delivered, and compares.
 func (l *told) check(t *testing.T, at int, fs *vfs.Mem) {
 	t.Helper()
-	w := &world{t: t, fs: fs, clock: clock.NewManual(start.Add(time.Hour)), kinds: map[string]dest.Spec{}}
-	w.process = l.stages
+	w := l.world(t, fs, start.Add(time.Hour))
 	if err := w.open(); err != nil {
 		t.Fatalf("crash at call %d: open: %v", at, err)
 	}
@@ -255,12 +349,14 @@ func (l *told) check(t *testing.T, at int, fs *vfs.Mem) {
 	}
 	got := map[string][]string{}
 	subs := map[string][]string{}
+	refused := 0
 	for _, line := range w.delivered("events") {
-		if line == "" || strings.HasPrefix(line, "{") {
+		if strings.HasPrefix(line, "{") {
+			refused++
 			continue
 		}
 		f := strings.Fields(line)
-		if l.process {
+		if l.process && len(f) == 3 {
 			subs[f[2]] = append(subs[f[2]], f[0]+" "+f[1])
 			continue
 		}
@@ -270,6 +366,23 @@ func (l *told) check(t *testing.T, at int, fs *vfs.Mem) {
 		if !slices.Equal(subs["0"], subs["1"]) {
 			t.Errorf("crash at call %d: the halves differ:\n%q\n%q", at, subs["0"], subs["1"])
 		}
+	}
+	if l.backup { // what was put is there, and delivered too
+		backup := got["own"]
+		if n := len(got["refused"]); n != refused {
+			t.Errorf("crash at call %d: refused records: %d in the backup, %d in the error output", at, n, refused)
+		}
+		got["own"] = nil
+		for _, plan := range l.picky.order {
+			got["own"] = append(got["own"], l.picky.taken[plan]...)
+		}
+		if l.process {
+			got["own"] = subs["0"]
+		}
+		if !slices.Equal(backup, got["own"]) {
+			t.Errorf("crash at call %d: the backup differs: %s", at, difference(backup, got["own"]))
+		}
+	} else if l.process {
 		got["own"] = subs["0"]
 	}
 	for key := range l.acked {

@@ -228,7 +228,7 @@ func (w *world) delivered(name string) (lines []string) {
 		bodies[o.key] = o.body
 	}
 	for _, e := range w.ledger(name) {
-		for _, o := range slices.Concat(e.Objects, e.Errors) {
+		for _, o := range slices.Concat(e.Backup, e.Objects, e.Errors) {
 			body, ok := bodies[o.Key]
 			if !ok {
 				w.t.Errorf("the ledger names an object that is not there: %s", o.Key)
