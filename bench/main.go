@@ -43,13 +43,13 @@ func main() {
 	flag.DurationVar(&o.seconds, "t", 3*time.Second, "how long each workload is measured")
 	flag.StringVar(&o.modes, "modes", "fsync/strict,fsync/open,os/open,ephemeral/open",
 		"thalweg's durability and authentication, comma-separated")
-	flag.StringVar(&o.peers, "peers", "kinesis-local", "peers to measure beside: kinesis-local, kinesalite, none, which leaves out Apache Kafka too")
+	flag.StringVar(&o.peers, "peers", "kinesis-local", "peers to measure beside: kinesis-local, kinesalite, none, which leaves out Apache Kafka and moto too")
 	flag.BoolVar(&o.sign, "sign", true, "whether the lean client really signs where the server does not check")
 	flag.Int64Var(&o.hotBytes, "hot", 1<<30, "bytes in the log when it is killed to measure the start after a crash; 0 leaves it out")
 	flag.IntVar(&o.starts, "starts", 7, "starts of an empty server to take the median of")
 	flag.StringVar(&o.out, "o", filepath.Join(harness.Root(), "docs", "evidence", "bench.json"), `JSON file to write; "" for none`)
 	flag.StringVar(&o.only, "only", "", "run only workloads whose name contains this")
-	flag.StringVar(&o.groups, "groups", "kinesis,kafka", "protocols to measure, comma-separated; the file of another than kinesis bears its name")
+	flag.StringVar(&o.groups, "groups", "kinesis,kafka,firehose", "services to measure, comma-separated; the file of another than kinesis bears its name")
 	flag.StringVar(&o.dir, "dir", "", "directory on the disk to measure; \"\" is a temporary one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -70,7 +70,7 @@ func run(ctx context.Context, o options) (err error) {
 	for name := range strings.SplitSeq(o.groups, ",") {
 		g, ok := groups()[name]
 		if !ok {
-			return fmt.Errorf("group %q: want kinesis or kafka", name)
+			return fmt.Errorf("group %q: want kinesis, kafka or firehose", name)
 		}
 		if err := g.run(ctx, o, dir); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -79,7 +79,7 @@ func run(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// group is what is measured of one protocol: who, what, and against which aims.
+// group is what is measured of one service: who, what, and against which aims.
 type group struct {
 	suffix  string // of the file's name
 	about   string // what the aims speak of
@@ -90,8 +90,9 @@ type group struct {
 
 func groups() map[string]group {
 	return map[string]group{
-		"kinesis": {"", "fsync with signatures verified", targetsOf, (*report).measureKinesis, (*report).judge},
-		"kafka":   {"-kafka", "fsync", kafkaTargets, (*report).measureKafka, (*report).judgeKafka},
+		"kinesis":  {"", "fsync with signatures verified", targetsOf, (*report).measureKinesis, (*report).judge},
+		"kafka":    {"-kafka", "fsync", kafkaTargets, (*report).measureKafka, (*report).judgeKafka},
+		"firehose": {"-firehose", "fsync with signatures verified", hoseTargets, (*report).measureHoses, (*report).judgeHoses},
 	}
 }
 

@@ -22,6 +22,9 @@ type startFigure struct {
 	// IdleSubscriptions is what the server's memory grew by for as many as
 	// idleName says, bytes.
 	IdleSubscriptions int64 `json:"idle_subscriptions_bytes,omitempty"`
+	// IdleHoses is what a server has resident that was started with as many delivery
+	// streams as idleHosesName says, bytes.
+	IdleHoses int64 `json:"idle_delivery_streams_rss_bytes,omitempty"`
 }
 
 // hot is a start after kill -9 with a full log.

@@ -84,7 +84,7 @@ func targetsOf(ctx context.Context, o options) ([]target, error) {
 	return targets, nil
 }
 
-func startThalweg(ctx context.Context, dir, durability, auth string) (*server, error) {
+func startThalweg(ctx context.Context, dir, durability, auth string, more ...string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,7 @@ func startThalweg(ctx context.Context, dir, durability, auth string) (*server, e
 	if auth == "strict" {
 		opts.Args = append(opts.Args, "--auth", "strict")
 	}
+	opts.Args = append(opts.Args, more...)
 	h, err := harness.Start(ctx, opts)
 	if err != nil {
 		return nil, err
@@ -206,11 +207,11 @@ func readJSON(path string, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// startPeer runs a peer on a free port and waits until it answers ListStreams.
+// startPeer runs a peer on a free port and waits until it answers.
 func startPeer(ctx context.Context, spec peerSpec, modules, dir string) (*server, error) {
 	number, err1 := freePort()
 	numberTLS, err2 := freePort()
-	if err := errors.Join(err1, err2, os.MkdirAll(dir, 0o700)); err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	names := strings.NewReplacer(port, number, portTLS, numberTLS)
@@ -221,14 +222,22 @@ func startPeer(ctx context.Context, spec peerSpec, modules, dir string) (*server
 		}
 		return out
 	}
+	cmd := exec.Command("node", set(spec.args)...)
+	cmd.Dir = filepath.Join(modules, spec.module)
+	cmd.Env = append(os.Environ(), set(spec.env)...)
+	return runPeer(ctx, cmd, number, dir, "ListStreams")
+}
+
+// runPeer runs a peer that listens on a port until it answers an operation.
+func runPeer(ctx context.Context, cmd *exec.Cmd, number, dir, operation string) (*server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command("node", set(spec.args)...)
-	cmd.Dir = filepath.Join(modules, spec.module)
-	cmd.Env = append(os.Environ(), set(spec.env)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
@@ -244,7 +253,7 @@ func startPeer(ctx context.Context, spec peerSpec, modules, dir string) (*server
 			return os.RemoveAll(dir)
 		},
 	}
-	if err := awaitPeer(ctx, s); err != nil {
+	if err := awaitPeer(ctx, s, operation); err != nil {
 		said, _ := os.ReadFile(filepath.Join(dir, "log")) // only to be shown
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, said), s.close())
 	}
@@ -262,15 +271,18 @@ func freePort() (string, error) {
 	return number, errors.Join(err, free.Close())
 }
 
-func awaitPeer(ctx context.Context, s *server) error {
+func awaitPeer(ctx context.Context, s *server, operation string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	signer := s.signer(true)
+	if operation == listHoses {
+		signer = s.hoseSigner(true)
+	}
 	for {
 		if conn, err := lean.Dial(s.addr); err == nil {
-			err = conn.Call(signer.Request("ListStreams", []byte("{}")), nil)
+			err = conn.Call(signer.Request(operation, []byte("{}")), nil)
 			if errors.Join(err, conn.Close()) == nil {
 				return nil
 			}

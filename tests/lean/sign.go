@@ -1,6 +1,7 @@
 package lean
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,6 +25,9 @@ type Signer struct {
 	AccessKey, SecretKey string
 	Region               string
 	Unsigned             bool
+	// Service and Target name another API than Kinesis's, as "firehose" and
+	// "Firehose_20150804".
+	Service, Target string
 	// Now is the time of signing; nil is the system's.
 	Now func() time.Time
 
@@ -31,7 +35,7 @@ type Signer struct {
 	key []byte
 }
 
-// Request builds a POST of body for the operation op of Kinesis.
+// Request builds a POST of body for the operation op.
 func (s *Signer) Request(op string, body []byte) []byte {
 	return s.RequestAs(op, JSON, body)
 }
@@ -43,15 +47,15 @@ func (s *Signer) RequestAs(op, contentType string, body []byte) []byte {
 		now = s.Now
 	}
 	stamp := now().UTC().Format("20060102T150405Z")
-	target := "Kinesis_20131202." + op
-	scope := stamp[:8] + "/" + s.Region + "/kinesis/aws4_request"
+	service, target := cmp.Or(s.Service, "kinesis"), cmp.Or(s.Target, "Kinesis_20131202")+"."+op
+	scope := stamp[:8] + "/" + s.Region + "/" + service + "/aws4_request"
 	const signed = "content-type;host;x-amz-date;x-amz-target"
 	signature := "0000000000000000000000000000000000000000000000000000000000000000"
 	if !s.Unsigned {
 		canonical := "POST\n/\n\ncontent-type:" + contentType + "\nhost:" + s.Host + "\nx-amz-date:" + stamp +
 			"\nx-amz-target:" + target + "\n\n" + signed + "\n" + hexSum(body)
 		toSign := "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hexSum([]byte(canonical))
-		signature = hex.EncodeToString(mac(s.signingKey(stamp[:8]), toSign))
+		signature = hex.EncodeToString(mac(s.signingKey(stamp[:8], service), toSign))
 	}
 	out := make([]byte, 0, len(body)+512)
 	out = fmt.Appendf(out, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nX-Amz-Date: %s\r\nX-Amz-Target: %s\r\n"+
@@ -63,10 +67,10 @@ func (s *Signer) RequestAs(op, contentType string, body []byte) []byte {
 }
 
 // signingKey derives the key of SigV4 for one day, which it keeps.
-func (s *Signer) signingKey(day string) []byte {
+func (s *Signer) signingKey(day, service string) []byte {
 	if s.day != day {
 		key := mac([]byte("AWS4"+s.SecretKey), day)
-		for _, part := range []string{s.Region, "kinesis", "aws4_request"} {
+		for _, part := range []string{s.Region, service, "aws4_request"} {
 			key = mac(key, part)
 		}
 		s.day, s.key = day, key
