@@ -15,14 +15,14 @@ import (
 )
 
 // tableSink is a table of PostgreSQL for each delivery stream, whose rows are numbered as
-// they come.
+// they come, and which refuses one of a thousand.
 func (s *suite) tableSink() (*postgres.Server, *sink) {
 	database := postgres.Start(s.t)
 	return database, &sink{
 		name: "table",
 		configure: func(in *firehose.CreateDeliveryStreamInput, stream string) {
 			table := strings.ReplaceAll(stream, "-", "_")
-			database.In("CREATE TABLE " + table + " (n bigserial, game_id text, player_id text, seq bigint)")
+			database.In("CREATE TABLE " + table + " (n bigserial, game_id text, player_id text, seq bigint CHECK (seq % 1000 <> 17))")
 			in.ExtendedS3DestinationConfiguration = nil
 			in.RedshiftDestinationConfiguration = &types.RedshiftDestinationConfiguration{
 				ClusterJDBCURL: aws.String(fmt.Sprintf("jdbc:postgresql://127.0.0.1:%d/game", database.Port)), RoleARN: role,
@@ -41,10 +41,16 @@ func (s *suite) tableSink() (*postgres.Server, *sink) {
 				}
 				got.add(events.ID{Game: f[0], Player: f[1], Seq: seq})
 			}
-			got.check(t, stream, set, doubtful)
-			if lines := s.failures(t, stream, "redshift-failed"); len(lines) > 0 {
-				t.Errorf("%s: %d failed: %s", stream, len(lines), lines[0].ErrorMessage)
+			failed := s.failures(t, stream, "redshift-failed")
+			for _, f := range failed {
+				id, err := events.Identify(f.RawData)
+				if err != nil || id.Seq%1000 != 17 || f.ErrorCode != "Redshift.DataLoadFailed" || !strings.Contains(f.ErrorMessage, "check constraint") {
+					t.Fatalf("%s: failed with %s, %s: %q, %v", stream, f.ErrorCode, f.ErrorMessage, f.RawData, err)
+				}
+				got.seen[id]++
 			}
+			got.check(t, stream, set, doubtful)
+			t.Logf("%s: %d of them refused by the table", stream, len(failed))
 		},
 	}
 }
