@@ -102,6 +102,14 @@ func TestKillNine(t *testing.T) {
 			if err := s.server.Restart(ctx); err != nil {
 				return err
 			}
+			for _, to := range sinks {
+				if to.change == nil {
+					continue
+				}
+				if err := errors.Join(to.change(ctx, "own-"+to.name, k), to.change(ctx, "read-"+to.name, k)); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -131,7 +139,7 @@ func TestKillNine(t *testing.T) {
 // sinks are the destinations of the test, and what is done to them when the server is
 // killed for the k-th time.
 func (s *suite) sinks(rng *rand.Rand) ([]*sink, func(k int) error) {
-	all := append(s.bucketSinks(), s.parquetSink(), s.httpSink(rng), s.splunkSink(rng), s.searchSink(rng))
+	all := append(s.bucketSinks(), s.changingSink(), s.parquetSink(), s.httpSink(rng), s.splunkSink(rng), s.searchSink(rng))
 	if !*withPostgres {
 		return all, func(int) error { return nil }
 	}

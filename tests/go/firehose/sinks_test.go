@@ -38,6 +38,8 @@ type sink struct {
 	name string
 	// faulty is what receives, where that has faults.
 	faulty *faulty
+	// change changes the destination of a delivery stream after the k-th kill; nil leaves it.
+	change func(ctx context.Context, stream string, k int) error
 	// configure makes the destination of a delivery stream.
 	configure func(in *firehose.CreateDeliveryStreamInput, stream string)
 	// check holds what has arrived of a delivery stream against what was put.
@@ -73,6 +75,40 @@ func (s *suite) bucketSinks() (all []*sink) {
 		})
 	}
 	return all
+}
+
+// changingSink is S3 whose prefix and compression are others after each kill.
+func (s *suite) changingSink() *sink {
+	return &sink{
+		name:      "changing",
+		configure: func(*firehose.CreateDeliveryStreamInput, string) {},
+		change: func(ctx context.Context, stream string, k int) error {
+			format := types.CompressionFormatUncompressed
+			if k%2 == 0 {
+				format = types.CompressionFormatGzip
+			}
+			_, err := s.client.UpdateDestination(ctx, &firehose.UpdateDestinationInput{
+				DeliveryStreamName: &stream, CurrentDeliveryStreamVersionId: aws.String(strconv.Itoa(k + 1)), DestinationId: aws.String("destinationId-000000000001"),
+				ExtendedS3DestinationUpdate: &types.ExtendedS3DestinationUpdate{Prefix: aws.String(fmt.Sprintf("%s/after-%d/", stream, k+1)), CompressionFormat: format},
+			})
+			return err
+		},
+		check: func(t *testing.T, stream string, set events.Set, doubtful map[events.ID]bool) {
+			got, places := newTally(), map[string]bool{}
+			s.each(stream+"/", func(key string, body []byte) (err error) {
+				got.begin()
+				places[strings.Split(key, "/")[1]] = true
+				if strings.HasSuffix(key, ".gz") {
+					if body, err = gunzip(body); err != nil {
+						return err
+					}
+				}
+				return got.lines(body)
+			})
+			got.check(t, stream, set, doubtful)
+			t.Logf("%s: below %d prefixes", stream, len(places))
+		},
+	}
 }
 
 // each has fn see every object below a prefix, one at a time.
