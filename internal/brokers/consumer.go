@@ -69,8 +69,9 @@ type consumer struct {
 	state                memberState
 	owned, revoking      slots
 	target               slots
-	expires              int64 // when its session is over, Unix milliseconds
-	revokeBy             int64 // when it must have given up partitions; 0 is never
+	classic              *classicMember // what it has as a client of the classic protocol; nil if it is none
+	expires              int64          // when its session is over, Unix milliseconds
+	moveBy               int64          // when it must have given up partitions, or joined or synced; 0 is never
 }
 
 // resolved are the topics that a regular expression matches for any member.
@@ -141,6 +142,7 @@ type Beat struct {
 	Owned []TopicPartitions
 	// MayDescribe tells which topics the member may know of.
 	MayDescribe func(topic string) bool
+	classic     *classicMember // the heartbeat stands for a Join
 }
 
 // TopicPartitions are partitions of one topic. Name is "" if there is no such topic
@@ -180,7 +182,9 @@ func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
 		m = g.take(b.MemberID, before)
 	}
 	different := g.update(m, b)
-	different = g.resolve(now, m, b) || different
+	if b.classic == nil { // who joins by the classic protocol does not say what it may know
+		different = g.resolve(now, m, b) || different
+	}
 	if hash := g.topicHash(); different || hash != g.hash {
 		g.hash = hash
 		g.epoch++
@@ -190,9 +194,8 @@ func (g *consumers) heartbeat(now int64, b *Beat) (Beaten, *Error) {
 		g.assign(now)
 	}
 	moved := g.reconcile(now, m, b)
-	settings := g.settings()
-	m.expires = now + settings.Session
-	out := Beaten{MemberID: m.id, Epoch: m.epoch, Interval: settings.Heartbeat}
+	m.expires = now + g.session(m)
+	out := Beaten{MemberID: m.id, Epoch: m.epoch, Interval: g.settings().Heartbeat}
 	whole := (b.Rebalance >= 0 && b.Owned != nil || g.share) && (b.Names != nil || b.Regex != nil)
 	if b.Epoch == JoinEpoch || whole || moved {
 		out.Told, out.Assigned = true, m.owned.list()
@@ -219,7 +222,7 @@ func (g *consumers) find(b *Beat) (m, before *consumer, err *Error) {
 		return known, nil, g.checkBeat(known, b)
 	case known == nil || known.id == b.MemberID:
 		return known, nil, nil
-	case known.epoch != AwayEpoch:
+	case known.epoch != AwayEpoch && known.classic == nil && b.classic == nil:
 		return nil, nil, refuse(UnreleasedInstanceID, "Static member %s with instance id %s cannot join the group because the instance id is owned by %s member.",
 			b.MemberID, *b.Instance, known.id)
 	}
@@ -300,6 +303,12 @@ func (g *consumers) take(id string, before *consumer) *consumer {
 // update notes what a heartbeat tells of its member, and whether what it reads is
 // different.
 func (g *consumers) update(m *consumer, b *Beat) (different bool) {
+	if b.classic != nil || m.classic != nil {
+		if m.state != stateUnrevoked {
+			m.moveBy = 0
+		}
+		m.classic, m.assignor, g.changed = b.classic, nil, true
+	}
 	if b.Epoch != JoinEpoch && b.Instance == nil && b.Rack == nil && b.Rebalance < 0 && b.Names == nil && b.Regex == nil && b.Assignor == nil &&
 		m.clientID == b.ClientID && m.clientHost == b.ClientHost {
 		return false
@@ -346,7 +355,7 @@ func (g *consumers) leave(now int64, b *Beat) (Beaten, *Error) {
 	}
 	if b.Epoch == AwayEpoch {
 		g.release(m)
-		m.epoch, m.previous, m.state, m.revoking, m.revokeBy = AwayEpoch, m.epoch, stateStable, slots{}, 0
+		m.epoch, m.previous, m.state, m.revoking, m.moveBy = AwayEpoch, m.epoch, stateStable, slots{}, 0
 		for s := range m.owned {
 			g.holders[s] = m.id
 		}
@@ -361,9 +370,11 @@ func (g *consumers) leave(now int64, b *Beat) (Beaten, *Error) {
 func (g *consumers) remove(now int64, m *consumer) {
 	g.forget(m)
 	g.unite()
+	if g.changed = true; g.onlyClassic() {
+		return // it is to be a group of theirs, of the same generation
+	}
 	g.epoch++
 	g.hash = g.topicHash()
-	g.changed = true
 	if len(g.members) == 0 {
 		g.since, g.targetEpoch, g.targetTime = now, g.epoch, now
 	}
@@ -518,7 +529,7 @@ func (g *consumers) state() GroupState {
 // next is when time will have something to say, Unix milliseconds; 0 is never.
 func (g *consumers) next() (out int64) {
 	for _, m := range g.members {
-		for _, at := range []int64{m.expires, m.revokeBy} {
+		for _, at := range []int64{m.expires, m.moveBy} {
 			if at > 0 && (out == 0 || at < out) {
 				out = at
 			}
@@ -527,11 +538,11 @@ func (g *consumers) next() (out int64) {
 	return out
 }
 
-// tick takes out the members whose session is over, or that did not give up their
-// partitions in time.
+// tick takes out the members whose session is over, or that did not do in time what
+// is for them to do.
 func (g *consumers) tick(now int64) {
 	for _, id := range slices.Sorted(maps.Keys(g.members)) {
-		if m := g.members[id]; m.expires <= now || m.revokeBy > 0 && m.revokeBy <= now {
+		if m := g.members[id]; m.expires <= now || m.moveBy > 0 && m.moveBy <= now {
 			g.remove(now, m)
 		}
 	}

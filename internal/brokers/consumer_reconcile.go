@@ -61,9 +61,9 @@ func (g *consumers) reconcile(now int64, m *consumer, b *Beat) (moved bool) {
 	}
 	old := *m
 	g.release(m)
-	m.previous, m.owned, m.revoking, m.revokeBy = m.epoch, kept, slots{}, 0
+	m.previous, m.owned, m.revoking, m.moveBy = m.epoch, kept, slots{}, 0
 	if b.keeps(lost) {
-		m.state, m.revoking, m.revokeBy = stateUnrevoked, lost, now+m.rebalance
+		m.state, m.revoking, m.moveBy = stateUnrevoked, lost, now+m.rebalance
 		gained = nil
 	} else {
 		m.state, m.epoch = stateStable, g.targetEpoch
@@ -134,6 +134,8 @@ func (g *consumers) mayCommit(id string, epoch int32, list []Commit) *Error {
 		return g.noMember(id)
 	case epoch == m.epoch:
 		return nil
+	case m.classic != nil:
+		return refuse(IllegalGeneration, "The received generation id %d does not match the expected member epoch %d.", epoch, m.epoch)
 	case epoch > m.epoch:
 		return refuse(StaleMemberEpoch, "Received member epoch %d is newer than current member epoch %d.", epoch, m.epoch)
 	}
@@ -171,6 +173,8 @@ func (g *consumers) mayFetch(id *string, epoch int32) *Error {
 		return g.noMember("null")
 	case m == nil:
 		return g.noMember(*id)
+	case m.epoch != epoch && m.classic != nil:
+		return refuse(IllegalGeneration, "The received generation id %d does not match the expected member epoch %d.", epoch, m.epoch)
 	case m.epoch != epoch:
 		return refuse(StaleMemberEpoch, "The received member epoch %d does not match the expected member epoch %d.", epoch, m.epoch)
 	}

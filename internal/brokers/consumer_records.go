@@ -159,7 +159,10 @@ func (m *consumer) metadata(share bool) []byte {
 	v = kbin.AppendCompactNullableString(v, regex)
 	v = kbin.AppendInt32(v, int32(m.rebalance))
 	v = kbin.AppendCompactNullableString(v, m.assignor)
-	return append(v, 0)
+	if m.classic == nil {
+		return append(v, 0)
+	}
+	return tagged(v, m.classic.value())
 }
 
 // current is what the member has.
@@ -280,7 +283,7 @@ func (g *consumers) apply(kind int16, rest string, value []byte, now int64) erro
 		if m.instance != nil {
 			g.static[*m.instance] = m.id
 		}
-		m.expires = now + g.settings().Session
+		m.expires = now + g.session(m)
 	case kind == recordTarget:
 		m.target = readSlots(&r)
 	case kind == recordCurrent:
@@ -311,6 +314,8 @@ func (m *consumer) restore(r *kbin.Reader, share bool) {
 	}
 	m.rebalance = int64(r.Int32())
 	m.assignor = r.CompactNullableString()
+	m.classic = nil
+	eachTag(r, func(field *kbin.Reader) { m.classic = readClassic(field) })
 }
 
 // loaded ends the reading of records: sessions and the time to give up partitions
@@ -321,7 +326,7 @@ func (g *consumers) loaded(now int64) {
 			m.matched = r.topics
 		}
 		if m.state == stateUnrevoked {
-			m.revokeBy = now + m.rebalance
+			m.moveBy = now + m.rebalance
 		}
 		for _, list := range []slots{m.owned, m.revoking} {
 			for s := range list {

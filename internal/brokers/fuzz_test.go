@@ -21,6 +21,7 @@ func FuzzRecords(f *testing.F) {
 	if _, err := b.g.heartbeat(1, &Beat{MemberID: "m", Instance: &regex, Rebalance: 1, Names: []string{"t"}, Regex: &regex, Owned: []TopicPartitions{}}); err != nil {
 		f.Fatal(err)
 	}
+	b.g.join(1, &Join{MemberID: "k", ProtocolType: consumerProtocol, Protocols: (&rider{names: []string{"t"}}).subscription()})
 	for _, r := range b.g.records() {
 		f.Add(r.key, r.value)
 	}
@@ -47,6 +48,9 @@ func FuzzRecords(f *testing.F) {
 				e.group.tick(1 << 50)
 				if e.consumers != nil {
 					e.consumers.loaded(1)
+					if e.consumers.onlyClassic() {
+						e.consumers.downgrade(e.group, 1)
+					}
 					e.consumers.tick(1 << 50)
 				}
 			}

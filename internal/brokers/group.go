@@ -305,7 +305,9 @@ func sameNames(a, b []Protocol) bool {
 func (g *group) prepare(now int64) {
 	if g.state != GroupPreparing {
 		for _, m := range g.members {
-			m.assignment = nil
+			if g.state == GroupCompleting {
+				m.assignment = nil
+			}
 			if m.synced != nil {
 				m.synced(Synced{Err: refuse(RebalanceInProgress, "The group is rebalancing, so a rejoin is needed.")})
 				m.synced = nil
@@ -446,6 +448,22 @@ func (g *group) drop(m *member) {
 			g.leader = g.order[0]
 		}
 	}
+}
+
+// dissolve answers all who wait, since the group is none of this protocol any more.
+func (g *group) dissolve() {
+	again := refuse(RebalanceInProgress, "The group is rebalancing, so a rejoin is needed.")
+	for _, id := range g.order {
+		m := g.members[id]
+		if m.joined != nil {
+			m.joined(Joined{Err: again, MemberID: id, Generation: -1})
+		}
+		if m.synced != nil {
+			m.synced(Synced{Err: again})
+		}
+		m.joined, m.synced = nil, nil
+	}
+	g.setState(GroupDead, g.since)
 }
 
 // remove takes a member out and has the others rebalance.

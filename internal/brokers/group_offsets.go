@@ -103,6 +103,18 @@ func (gs *Groups) MayFetch(ctx context.Context, group string, id *string, epoch 
 	return refused
 }
 
+// OfConsumerProtocol tells whether the group has such a member, and it is one of the
+// consumer protocol.
+func (gs *Groups) OfConsumerProtocol(ctx context.Context, group, member string) (is bool, err *Error) {
+	_, err = gs.with(ctx, group, false, func(e *entry, _ int64) {
+		if e.consumers != nil && !e.shares() {
+			m := e.consumers.members[member]
+			is = m != nil && m.classic == nil
+		}
+	})
+	return is, err
+}
+
 // FetchAll shows everything that a group has committed, by topic and partition.
 func (gs *Groups) FetchAll(ctx context.Context, id string, fn func(topic string, partition int32, c Fetched)) *Error {
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {

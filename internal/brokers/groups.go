@@ -299,7 +299,7 @@ func (gs *Groups) Run(ctx context.Context) error {
 				e.group.tick(now)
 				if e.consumers != nil {
 					e.consumers.tick(now)
-					gs.flush(e, func(*Error) {})
+					gs.flush(e, now, func(*Error) {})
 				}
 				gs.account(e)
 				if e.members() == 0 && !e.shares() && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
@@ -361,8 +361,19 @@ func (gs *Groups) Join(ctx context.Context, j Join) Joined {
 	answer := make(chan Joined, 1)
 	// A member id can only be of a group that there is.
 	found, err := gs.with(ctx, j.Group, j.MemberID == "", func(e *entry, now int64) {
-		if e.shares() || e.members() > 0 && e.consumers != nil {
-			answer <- Joined{Err: refuse(InconsistentProtocol, "The group's members use the consumer protocol."), MemberID: j.MemberID, Generation: -1}
+		if e.shares() {
+			answer <- Joined{Err: refuse(InconsistentProtocol, "The group is a share group."), MemberID: j.MemberID, Generation: -1}
+			return
+		}
+		if e.members() > 0 && e.consumers != nil {
+			a := e.consumers.join(now, &j)
+			gs.flush(e, now, func(err *Error) {
+				if err != nil {
+					a = Joined{Err: err, MemberID: j.MemberID, Generation: -1}
+				}
+				answer <- a
+			})
+			gs.account(e)
 			return
 		}
 		e.consumers = nil // the next append says that it was one
@@ -390,8 +401,18 @@ func (gs *Groups) Sync(ctx context.Context, s Sync) Synced {
 	}
 	answer := make(chan Synced, 1)
 	found, err := gs.with(ctx, s.Group, false, func(e *entry, now int64) {
-		e.group.sync(now, s, func(a Synced) { answer <- a })
-		gs.account(e)
+		if e.consumers == nil {
+			e.group.sync(now, s, func(a Synced) { answer <- a })
+			gs.account(e)
+			return
+		}
+		a := e.consumers.sync(now, &s)
+		gs.flush(e, now, func(err *Error) {
+			if err != nil {
+				a = Synced{Err: err}
+			}
+			answer <- a
+		})
 	})
 	switch {
 	case err != nil:
@@ -410,7 +431,13 @@ func (gs *Groups) Sync(ctx context.Context, s Sync) Synced {
 // Heartbeat keeps a member alive.
 func (gs *Groups) Heartbeat(ctx context.Context, id, memberID, instance string, generation int32) *Error {
 	refused := unknownMember()
-	_, err := gs.with(ctx, id, false, func(e *entry, now int64) { refused = e.group.heartbeat(now, memberID, instance, generation) })
+	_, err := gs.with(ctx, id, false, func(e *entry, now int64) {
+		if e.consumers != nil {
+			refused = e.consumers.beatClassic(now, memberID, instance, generation)
+		} else {
+			refused = e.group.heartbeat(now, memberID, instance, generation)
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -426,7 +453,7 @@ func (gs *Groups) Leave(ctx context.Context, id, memberID, instance string) *Err
 			refused = e.group.leave(now, memberID, instance)
 		} else if refused = e.consumers.dismiss(now, memberID, instance); refused == nil {
 			wait = make(chan *Error, 1)
-			gs.flush(e, func(err *Error) { wait <- err })
+			gs.flush(e, now, func(err *Error) { wait <- err })
 		}
 		gs.account(e)
 	})

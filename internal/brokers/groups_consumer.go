@@ -27,8 +27,8 @@ type flush struct{ done []func(*Error) }
 
 // HeartbeatConsumer serves a member of a group of the consumer protocol. What a
 // heartbeat changes, and what its answer rests on, is durable when this returns.
-// A group of the classic protocol becomes one of the consumer protocol while it
-// has no members.
+// A group of the classic protocol becomes one of the consumer protocol with the
+// first such member, if its members are clients that read topics.
 func (gs *Groups) HeartbeatConsumer(ctx context.Context, b Beat) (Beaten, *Error) {
 	return gs.heartbeatOf(ctx, b, false)
 }
@@ -59,13 +59,19 @@ func (gs *Groups) heartbeatOf(ctx context.Context, b Beat, share bool) (Beaten, 
 	found, err := gs.with(ctx, b.Group, b.Epoch == JoinEpoch, func(e *entry, now int64) {
 		next := e.consumers
 		switch {
-		case next == nil && (b.Epoch != JoinEpoch || len(e.group.members) > 0 || share && !e.unused()), next != nil && next.share != share:
+		case next == nil && (b.Epoch != JoinEpoch || share && !e.unused()), next != nil && next.share != share:
 			refused = notOf(b.Group, share)
 			return
 		case next == nil:
 			next = gs.newConsumers(b.Group, share)
+			if len(e.group.members) > 0 {
+				refused = next.upgrade(e.group, now)
+			}
 		}
-		if out, refused = next.heartbeat(now, &b); refused != nil {
+		if refused == nil {
+			out, refused = next.heartbeat(now, &b)
+		}
+		if refused != nil {
 			return
 		}
 		if e.consumers == nil {
@@ -76,9 +82,10 @@ func (gs *Groups) heartbeatOf(ctx context.Context, b Beat, share bool) (Beaten, 
 			if e.group.generation > 0 {
 				e.records[string(groupKey(b.Group))] = digest{} // it is one of the consumer protocol now
 			}
+			e.group.dissolve()
 			e.group = gs.newGroup(e)
 		}
-		gs.flush(e, func(err *Error) { wait <- err })
+		gs.flush(e, now, func(err *Error) { wait <- err })
 		gs.account(e)
 	})
 	switch {
@@ -142,8 +149,17 @@ func (gs *Groups) IsShare(ctx context.Context, id string) (is bool, err *Error) 
 func (e *entry) shares() bool { return e.consumers != nil && e.consumers.share }
 
 // flush makes durable what has changed in a group of the consumer protocol, and
-// calls done when it and everything before it is; e.mu is held.
-func (gs *Groups) flush(e *entry, done func(*Error)) {
+// calls done when it and everything before it is; e.mu is held. A group whose last
+// member of that protocol has gone, and that has others, becomes one of theirs.
+func (gs *Groups) flush(e *entry, now int64, done func(*Error)) {
+	if e.consumers.onlyClassic() {
+		e.group = gs.newGroup(e)
+		e.consumers.downgrade(e.group, now)
+		e.consumers, e.flushing = nil, nil
+		gs.storeGroup(e, done)
+		e.group.prepare(now)
+		return
+	}
 	if !e.consumers.changed {
 		switch {
 		case e.flushing != nil:
@@ -154,7 +170,6 @@ func (gs *Groups) flush(e *entry, done func(*Error)) {
 		return
 	}
 	e.consumers.changed = false
-	now := clock.Millis(gs.cluster.clock)
 	var b batch.Builder
 	records := e.consumers.records()
 	keys := map[string]bool{}
@@ -172,7 +187,7 @@ func (gs *Groups) flush(e *entry, done func(*Error)) {
 		b.Append(batch.Record{Key: r.key, Value: r.value, Timestamp: now})
 	}
 	if len(touched) == 0 { // it has changed and changed back
-		gs.flush(e, done)
+		gs.flush(e, now, done)
 		return
 	}
 	f := &flush{done: []func(*Error){done}}
@@ -283,6 +298,9 @@ func (g *consumers) bytes() int64 {
 				n += int64(len(*s))
 			}
 		}
+		if m.classic != nil {
+			n += bytesOfProtocols(m.classic.protocols)
+		}
 	}
 	for regex, r := range g.regexes {
 		n += int64(len(regex)+len(g.id)) + bytesOf(r.topics)
@@ -304,6 +322,7 @@ type ConsumerMember struct {
 	ID, ClientID, ClientHost, Regex string
 	Instance, Rack                  *string
 	Epoch                           int32
+	Classic                         bool // it is a client of the classic protocol
 	Names                           []string
 	Assigned, Target                []TopicPartitions
 }
@@ -340,7 +359,7 @@ func (g *consumers) describe() ConsumerGroup {
 	out := ConsumerGroup{ID: g.id, State: g.state(), Epoch: g.epoch, TargetEpoch: g.targetEpoch, Assignor: g.assignor()}
 	for _, m := range g.members {
 		out.Members = append(out.Members, ConsumerMember{ID: m.id, ClientID: m.clientID, ClientHost: m.clientHost, Regex: m.regex,
-			Instance: m.instance, Rack: m.rack, Epoch: m.epoch, Names: m.names, Assigned: m.owned.list(), Target: m.target.list()})
+			Instance: m.instance, Rack: m.rack, Epoch: m.epoch, Classic: m.classic != nil, Names: m.names, Assigned: m.owned.list(), Target: m.target.list()})
 	}
 	slices.SortFunc(out.Members, func(a, b ConsumerMember) int { return strings.Compare(a.ID, b.ID) })
 	return out

@@ -92,7 +92,7 @@ func (ss *Shares) ForgetTopic(ctx context.Context, group string, t *Topic) *Erro
 func (gs *Groups) EmptyShare(ctx context.Context, id string, create bool) *Error {
 	var refused *Error
 	wait := make(chan *Error, 1)
-	found, err := gs.with(ctx, id, create, func(e *entry, _ int64) {
+	found, err := gs.with(ctx, id, create, func(e *entry, now int64) {
 		switch {
 		case e.consumers == nil && create && e.unused():
 			e.consumers = gs.newConsumers(id, true)
@@ -105,7 +105,7 @@ func (gs *Groups) EmptyShare(ctx context.Context, id string, create bool) *Error
 			refused = refuse(NonEmptyGroup, "The group is not empty.")
 			return
 		}
-		gs.flush(e, func(err *Error) { wait <- err })
+		gs.flush(e, now, func(err *Error) { wait <- err })
 	})
 	switch {
 	case err != nil:

@@ -71,8 +71,8 @@ func (d *Door) committable(r *request, in *kmsg.OffsetCommitRequest) *brokers.Er
 	if in.Version >= 9 || in.Generation < 0 {
 		return nil
 	}
-	info, _, err := d.cluster.Groups().Describe(r.ctx(), in.Group)
-	if err == nil && info.Type == "consumer" {
+	is, err := d.cluster.Groups().OfConsumerProtocol(r.ctx(), in.Group, in.MemberID)
+	if is {
 		err = refuse(brokers.UnsupportedVersion, "OffsetCommit version 9 or above must be used by members using the consumer group protocol")
 	}
 	return err

@@ -15,13 +15,15 @@ import (
 // when every member has joined or the rebalance timeout is over. A new dynamic
 // member is first given its id (KIP-394); a static member that comes back takes
 // its place without a rebalance (KIP-345). There is no initial delay: the first
-// member of a group is alone in its first generation.
+// member of a group is alone in its first generation. A group of the consumer
+// protocol takes members of this one as well: they follow what the server assigns,
+// without a leader, and the group is of this protocol again when it has no others.
 //
 // Errors: MEMBER_ID_REQUIRED, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID,
 // INCONSISTENT_GROUP_PROTOCOL, INVALID_SESSION_TIMEOUT outside of 6 s to 30 min,
 // INVALID_GROUP_ID, REBALANCE_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE.
 //
-// Status: partial: a group with members of the consumer protocol takes none of this one (INCONSISTENT_GROUP_PROTOCOL), whatever they read
+// Status: done
 func (d *Door) joinGroup(r *request, in *kmsg.JoinGroupRequest) (*kmsg.JoinGroupResponse, error) {
 	j := brokers.Join{
 		Group: in.Group, MemberID: in.MemberID, Instance: deref(in.InstanceID), ClientID: r.header.ClientID, ClientHost: r.clientHost(),

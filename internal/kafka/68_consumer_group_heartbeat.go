@@ -16,14 +16,16 @@ import (
 // it may use, gives up those that it is not told any more, and only then gets what
 // others have given up. The assignors are uniform, the default, and range. What
 // an answer rests on is durable. A regular expression is looked at when it comes,
-// and again with the first heartbeat ten seconds later.
+// and again with the first heartbeat ten seconds later. The first such member of
+// a group of the classic protocol has it go on as one of this protocol, with the
+// members that it has and what they were assigned.
 //
 // Errors: UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID,
 // UNRELEASED_INSTANCE_ID, UNSUPPORTED_ASSIGNOR, INVALID_REGULAR_EXPRESSION,
-// GROUP_ID_NOT_FOUND, also for a group with members of the classic protocol;
-// INVALID_REQUEST, COORDINATOR_NOT_AVAILABLE.
+// GROUP_ID_NOT_FOUND, also for a group whose members do not read topics or assign
+// by data of their own; INVALID_REQUEST, COORDINATOR_NOT_AVAILABLE.
 //
-// Status: partial: a group changes its protocol while it has no members only; assignments are made at once, as with an interval of 0; racks are kept and not heeded
+// Status: partial: assignments are made at once, as with an interval of 0; racks are kept and not heeded
 func (d *Door) consumerHeartbeat(r *request, in *kmsg.ConsumerGroupHeartbeatRequest) (*kmsg.ConsumerGroupHeartbeatResponse, error) {
 	resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
 	err := checkConsumerHeartbeat(in)

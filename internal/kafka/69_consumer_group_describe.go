@@ -36,6 +36,9 @@ func consumerMember(m *brokers.ConsumerMember) kmsg.ConsumerGroupDescribeRespons
 	out.MemberID, out.InstanceID, out.RackID, out.MemberEpoch = m.ID, m.Instance, m.Rack, m.Epoch
 	out.ClientID, out.ClientHost, out.SubscribedTopics, out.SubscribedTopicRegex = m.ClientID, m.ClientHost, m.Names, &m.Regex
 	out.Assignment, out.TargetAssignment, out.MemberType = assignment(m.Assigned), assignment(m.Target), 1
+	if m.Classic {
+		out.MemberType = 0
+	}
 	return out
 }
 

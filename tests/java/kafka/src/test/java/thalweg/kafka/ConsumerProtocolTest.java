@@ -24,6 +24,7 @@ import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.junit.jupiter.api.AfterEach;
@@ -80,19 +81,27 @@ class ConsumerProtocolTest {
     private static final class Seen {
         private final Set<String> values = new HashSet<>();
         private final Map<String, Long> next = new HashMap<>();
+        private int delivered;
+        private int uncommitted;
 
         void poll(int who, KafkaConsumer<String, String> member) {
             var got = member.poll(Duration.ofMillis(100));
             for (ConsumerRecord<String, String> r : got) {
                 values.add(r.value());
+                delivered++;
                 String at = who + " " + r.partition();
                 Long expected = next.get(at);
                 assertTrue(expected == null || r.offset() >= expected || !member.assignment().contains(new TopicPartition(r.topic(), r.partition())),
                         () -> at + " went from " + expected + " back to " + r.offset());
                 next.put(at, r.offset() + 1);
             }
-            if (!got.isEmpty()) {
+            if (got.isEmpty()) {
+                return;
+            }
+            try {
                 member.commitSync();
+            } catch (RebalanceInProgressException e) {
+                uncommitted += got.count(); // it commits with the next, if it keeps the partitions
             }
         }
     }
@@ -209,6 +218,67 @@ class ConsumerProtocolTest {
             }
         }
         members.forEach(KafkaConsumer::close);
+    }
+
+    /** A member of the classic protocol, with its assignor. */
+    private KafkaConsumer<String, String> classic(String group, String assignor) {
+        return member(group, Map.of("group.protocol", "classic", "partition.assignment.strategy", assignor, "session.timeout.ms", 6000, "heartbeat.interval.ms", 500));
+    }
+
+    private void share(Seen seen, int total, List<KafkaConsumer<String, String>> members, int each) {
+        while (seen.values.size() < total || members.stream().anyMatch(m -> m.assignment().size() != each)) {
+            for (KafkaConsumer<String, String> m : members) {
+                seen.poll(System.identityHashCode(m), m);
+            }
+        }
+    }
+
+    private GroupType typeOf(String group) throws Exception {
+        return admin.listGroups().all().get().stream().filter(g -> g.groupId().equals(group)).findFirst().orElseThrow().type().orElseThrow();
+    }
+
+    @Test
+    void membersMoveToTheConsumerProtocolAndBack() throws Exception {
+        quick("g");
+        create("game", 4);
+        Seen seen = new Seen();
+        List<KafkaConsumer<String, String>> members = new ArrayList<>();
+        for (String assignor : List.of("org.apache.kafka.clients.consumer.RangeAssignor", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor")) {
+            for (int i = 0; i < 2; i++) {
+                members.add(classic("g", assignor));
+                members.get(i).subscribe(List.of("game"));
+            }
+            int total = seen.values.size() + 400;
+            produce("game", 4, total - 400, total);
+            share(seen, total, members, 2);
+            assertEquals(GroupType.CLASSIC, typeOf("g"));
+            for (int i = 0; i < 2; i++) {
+                members.remove(0).close();
+                members.add(member("g", Map.of()));
+                members.get(1).subscribe(List.of("game"));
+                total += 400;
+                produce("game", 4, total - 400, total);
+                share(seen, total, members, 2);
+                assertEquals(GroupType.CONSUMER, typeOf("g"));
+                server.killAndRestart();
+            }
+            for (int i = 0; i < 2; i++) {
+                members.remove(0).close();
+                members.add(classic("g", assignor));
+                members.get(1).subscribe(List.of("game"));
+                total += 400;
+                produce("game", 4, total - 400, total);
+                share(seen, total, members, 2);
+                assertEquals(i == 0 ? GroupType.CONSUMER : GroupType.CLASSIC, typeOf("g"));
+            }
+            server.killAndRestart();
+            produce("game", 4, total, total + 400);
+            share(seen, total + 400, members, 2);
+            assertTrue(seen.delivered - seen.values.size() <= seen.uncommitted,
+                    () -> seen.delivered + " were delivered, of " + seen.values.size() + ", and " + seen.uncommitted + " were not committed");
+            members.forEach(KafkaConsumer::close);
+            members.clear();
+        }
     }
 
     @Test
