@@ -301,9 +301,13 @@ func (ts *Transactions) addParts(t *Txn, parts []Commit) *Error {
 	}
 	for i := range parts {
 		p := topicPartition{parts[i].Topic, parts[i].Partition}
-		if !slices.Contains(next.parts, p) {
-			next.parts = append(next.parts, p)
+		if slices.Contains(next.parts, p) {
+			continue
 		}
+		if ts.cluster.closing(p) {
+			return refuse(ConcurrentTransactions, "Shard %d of %s is closed as soon as the transactions in it have ended.", p.partition, p.topic)
+		}
+		next.parts = append(next.parts, p)
 	}
 	if t.state == txnOngoing && len(next.parts) == len(t.parts) {
 		return nil
@@ -312,6 +316,16 @@ func (ts *Transactions) addParts(t *Txn, parts []Commit) *Error {
 		return err
 	}
 	return ts.change(t, next, nil, false)
+}
+
+// closing tells whether a partition takes no new transactions.
+func (c *Cluster) closing(p topicPartition) bool {
+	t := c.Topic(p.topic)
+	if t == nil {
+		return false
+	}
+	at, ok := t.Partition(p.partition)
+	return ok && c.streams.Closing(at)
 }
 
 // change makes next and the markers of the transaction that ends with it durable,

@@ -29,7 +29,9 @@ import (
 // INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE
 // (TRANSACTION_ABORTABLE in version 11); POLICY_VIOLATION for a closed shard of a stream;
 // NOT_ENOUGH_REPLICAS, after which clients try again, when memory or disk are
-// spent, and beyond the shard's rate where AWS's limits hold; KAFKA_STORAGE_ERROR when the log is read-only.
+// spent, beyond the shard's rate where AWS's limits hold, and for a transaction that
+// begins in a shard that is about to be closed; KAFKA_STORAGE_ERROR when the log is
+// read-only.
 //
 // Status: done
 
@@ -161,6 +163,9 @@ func (p *producing) inTransaction(txn *brokers.Txn) {
 		return
 	}
 	if err := p.cluster.Transactions().Join(txn, joins); err != nil {
+		if err.Code == brokers.ConcurrentTransactions {
+			err = refuse(brokers.NotEnoughReplicas, err.Msg) // which all clients try again after
+		}
 		for _, pt := range joining {
 			pt.err = err
 		}

@@ -19,7 +19,8 @@ import (
 //
 // Errors: INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED (INVALID_PRODUCER_EPOCH
 // before version 2), UNKNOWN_TOPIC_OR_PARTITION, OPERATION_NOT_ATTEMPTED,
-// COORDINATOR_NOT_AVAILABLE; TRANSACTION_ABORTABLE for what is asked for and no part
+// COORDINATOR_NOT_AVAILABLE; CONCURRENT_TRANSACTIONS, after which clients try again,
+// for a shard that is about to be closed; TRANSACTION_ABORTABLE for what is asked for and no part
 // of the transaction.
 //
 // Status: done

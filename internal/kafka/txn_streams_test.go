@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
@@ -38,7 +40,8 @@ func (s *server) got(t *testing.T, stream string, shard ids.Shard) []string {
 
 // TestTransactionsOnStreams: a transaction writes to Kinesis streams as well: their
 // readers see what was committed, and a shard with an open transaction is not
-// closed. One that was closed before anything was written to it is no hindrance.
+// closed, but takes no other that would be in the way of the next attempt. One that
+// was closed before anything was written to it is no hindrance.
 func TestTransactionsOnStreams(t *testing.T) {
 	s := newServer(t, 1, nil)
 	ctx := t.Context()
@@ -71,9 +74,6 @@ func TestTransactionsOnStreams(t *testing.T) {
 		}
 		write("one", "two")
 		shown()
-		if err := split("a"); errs.KindOf(err) != errs.InUse {
-			t.Fatalf("split while a transaction is open: %v", err)
-		}
 		if err := cl.EndTransaction(ctx, end); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,43 @@ func TestTransactionsOnStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown("one", "three", "two")
+
+	// Two whose transactions always overlap do not keep a shard open.
+	if err := cl.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	write("four")
+	if err := split("a"); errs.KindOf(err) != errs.InUse {
+		t.Fatalf("split while a transaction is open: %v", err)
+	}
+	id := "other"
+	init := kmsg.NewPtrInitProducerIDRequest()
+	init.TransactionalID, init.TransactionTimeoutMillis = &id, 60_000
+	p := ask[*kmsg.InitProducerIDResponse](t, cl, init)
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.TransactionID, req.Acks, req.TimeoutMillis = 12, &id, -1, 10_000
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic, rt.Partitions = "a", []kmsg.ProduceRequestTopicPartition{{Records: transactional(p.ProducerID, p.ProducerEpoch, 0)}}
+	req.Topics = append(req.Topics, rt)
+	raw := s.raw(t)
+	raw.write(frameOf(req, 1))
+	_, body := raw.read()
+	resp := &kmsg.ProduceResponse{Version: 12}
+	if err := resp.ReadFrom(body[1:]); err != nil || resp.Topics[0].Partitions[0].ErrorCode != kerr.NotEnoughReplicas.Code {
+		t.Fatalf("%v, %+v", err, resp)
+	}
+	part := []brokers.Commit{{Topic: "a"}}
+	if err := s.cluster.Transactions().AddPartitions(ctx, id, p.ProducerID, p.ProducerEpoch, part); err == nil || err.Code != brokers.ConcurrentTransactions {
+		t.Fatal(err)
+	}
+	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "a", Value: []byte("five")}).FirstErr(); err != nil { // it goes on where it is
+		t.Fatal(err)
+	}
+	if err := cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
 	if err := split("a"); err != nil {
 		t.Fatal(err)
 	}
+	shown("one", "three", "four", "five", "two")
 }

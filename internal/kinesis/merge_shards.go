@@ -19,7 +19,7 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_MergeShards.html
 //
 // Status: done
-// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed
+// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed; for a minute after each attempt none begins there
 // Deviation: the child is there at once instead of after seconds in UPDATING
 func (d *Door) MergeShards(ctx context.Context, in *model.MergeShardsInput) (*model.MergeShardsOutput, error) {
 	a, err := resolve(ctx, in.StreamName, in.StreamARN)

@@ -21,7 +21,7 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SplitShard.html
 //
 // Status: done
-// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed
+// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed; for a minute after each attempt none begins there
 // Deviation: the children are there at once instead of after seconds in UPDATING
 func (d *Door) SplitShard(ctx context.Context, in *model.SplitShardInput) (*model.SplitShardOutput, error) {
 	a, err := resolve(ctx, in.StreamName, in.StreamARN)

@@ -21,7 +21,7 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html
 //
 // Status: done
-// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed
+// Deviation: ResourceInUse while a Kafka producer has a transaction open in a shard that is to be closed; for a minute after each attempt none begins there
 // Deviation: the new shards are there at once instead of after minutes in UPDATING
 // Deviation: short-lived shards do not count towards the shard quota
 func (d *Door) UpdateShardCount(ctx context.Context, in *model.UpdateShardCountInput) (*model.UpdateShardCountOutput, error) {

@@ -160,6 +160,7 @@ func (d *redraw) join(shards []ids.Shard) ids.Shard {
 // of the log.
 func (s *Service) redraw(ctx context.Context, scope catalog.Scope, name string, plan func(*catalog.Tx, *redraw) error) error {
 	made := 0
+	var entries []log.Entry
 	err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
 		if err := refuseTopic(r, "CreatePartitions"); err != nil {
 			return err
@@ -179,10 +180,11 @@ func (s *Service) redraw(ctx context.Context, scope catalog.Scope, name string, 
 		for _, e := range d.entries {
 			tx.Entry(e)
 		}
-		made = len(r.Stream.Shards) - d.was
+		made, entries = len(r.Stream.Shards)-d.was, d.entries
 		s.hold(made) // here, so that the next update sees it
 		return nil
 	})
+	s.closing.note(entries, clock.Millis(s.clock), errors.Is(err, log.ErrInTransaction))
 	if errors.Is(err, log.ErrInTransaction) {
 		err = &errs.Error{Kind: errs.InUse, Err: err, Msg: fmt.Sprintf("A transaction of a Kafka producer is open in a shard of stream %s "+
 			"under account %s that is to be closed. Try again when it has ended.", name, scope.Account)}

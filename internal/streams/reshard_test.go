@@ -458,9 +458,9 @@ func TestReshardKeepsEncryption(t *testing.T) {
 	}
 }
 
-// A topic is redrawn by its own door only.
 // A shard is not closed while a Kafka producer's transaction is open in it: whether
-// that was committed could not be told any more.
+// that was committed could not be told any more. It is closing then, for a minute
+// or until it is closed, so that no other begins.
 func TestReshardWaitsForTransactions(t *testing.T) {
 	w := newWorld(t)
 	r := w.create("s", 1)
@@ -478,8 +478,20 @@ func TestReshardWaitsForTransactions(t *testing.T) {
 	if got := w.lookup("s"); len(got.Stream.Shards) != 1 || !got.Stream.Shards[0].Open() {
 		t.Fatalf("after the refusal: %+v", got.Stream.Shards)
 	}
+	p := r.Stream.PartitionOf(0)
+	w.clock.Advance(time.Minute - 1)
+	if !w.svc.Closing(p) {
+		t.Error("the shard takes transactions again")
+	}
+	w.clock.Advance(time.Millisecond)
+	if w.svc.Closing(p) {
+		t.Error("nobody tries to close the shard any more")
+	}
+	if err := split(); errs.KindOf(err) != errs.InUse || !w.svc.Closing(p) {
+		t.Fatalf("split again: %v", err)
+	}
 	put(logtest.Marker(7, 0, true))
-	if err := split(); err != nil {
+	if err := split(); err != nil || w.svc.Closing(p) {
 		t.Fatal(err)
 	}
 	if list, _, _ := w.get(w.at(w.lookup("s"), 0, streams.StartingAt{Type: streams.TrimHorizon}), 10); len(list) != 2 {

@@ -74,6 +74,7 @@ type Service struct {
 	throttle   *throttle
 	seal       *sealer
 	meters     meters
+	closing    closing
 	keys       Keys
 	wake       chan struct{} // something changed that may be due earlier
 
@@ -92,6 +93,7 @@ func New(o Options) (*Service, error) {
 		log: o.Log, catalog: o.Catalog, clock: o.Clock, transition: o.Transition, quota: o.ShardQuota, keys: o.Keys,
 		memory: o.Memory, throttle: newThrottle(o.Limits, o.Clock, o.Logger), fan: newFanout(o.Memory),
 		wake: make(chan struct{}, 1), routes: map[uint64]*route{}, meters: meters{streams: map[uint64]*streamMeters{}},
+		closing: closing{until: map[log.PartitionID]int64{}},
 	}
 	for _, r := range s.catalog.All(catalog.KindStream) {
 		s.hold(len(r.Stream.Shards) + s.readers(r))
