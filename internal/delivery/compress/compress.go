@@ -1,12 +1,13 @@
 // Package compress writes delivered objects as Firehose compresses them.
 //
-// The five formats are those of the API's CompressionFormat:
+// The first five formats are those of the API's CompressionFormat:
 //
 //	UNCOMPRESSED   the bytes
 //	GZIP           one gzip member without name and time
 //	ZIP            an archive of one deflated entry
 //	Snappy         the stream of the snappy-java library, not Snappy's own framing
 //	HADOOP_SNAPPY  the blocks of Hadoop's SnappyCodec
+//	ZSTD           one frame of Zstandard, with its checksum
 //
 // Source: what AWS delivers, compared byte for byte by floci's FirehoseCompression
 // (issue 2328): snappy-java's SnappyOutputStream and SnappyHadoopCompatibleOutputStream
@@ -33,6 +34,8 @@ const (
 	ZIP          Format = "ZIP"
 	Snappy       Format = "Snappy"
 	HadoopSnappy Format = "HADOOP_SNAPPY"
+	// Zstd is of channels only.
+	Zstd Format = "ZSTD"
 )
 
 // ContentType is that of every delivered object.
@@ -44,7 +47,7 @@ func Parse(s string) (Format, bool) {
 		return None, true
 	}
 	f := Format(s)
-	return f, slices.Contains([]Format{None, GZIP, ZIP, Snappy, HadoopSnappy}, f)
+	return f, slices.Contains([]Format{None, GZIP, ZIP, Snappy, HadoopSnappy, Zstd}, f)
 }
 
 // Extension is what the name of an object ends with, unless its stream has a
@@ -57,6 +60,8 @@ func (f Format) Extension() string {
 		return ".zip"
 	case Snappy, HadoopSnappy:
 		return ".snappy"
+	case Zstd:
+		return ".zst"
 	}
 	return ""
 }
@@ -72,6 +77,8 @@ func (f Format) ContentEncoding() string {
 		return "snappy-java"
 	case HadoopSnappy:
 		return "hadoop-snappy"
+	case Zstd:
+		return "zstd"
 	}
 	return ""
 }
@@ -89,6 +96,8 @@ func (f Format) NewWriter(w io.Writer, entry string) io.WriteCloser {
 		return newSnappy(w, false)
 	case HadoopSnappy:
 		return newSnappy(w, true)
+	case Zstd:
+		return newZstd(w)
 	}
 	return &guard{to: plain{w}}
 }

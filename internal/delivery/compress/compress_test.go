@@ -14,12 +14,13 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-var formats = []Format{None, GZIP, ZIP, Snappy, HadoopSnappy}
+var formats = []Format{None, GZIP, ZIP, Snappy, HadoopSnappy, Zstd}
 
 func compressed(t testing.TB, f Format, chunks ...[]byte) []byte {
 	var out bytes.Buffer
@@ -68,6 +69,13 @@ func plainOf(f Format, in []byte) ([]byte, error) {
 		return blocks(rest, false)
 	case HadoopSnappy:
 		return blocks(in, true)
+	case Zstd:
+		r, err := zstd.NewReader(nil)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return r.DecodeAll(in, nil)
 	}
 	return in, nil
 }
@@ -156,7 +164,7 @@ func TestGolden(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for f, want := range map[Format]string{
-		None: " ", GZIP: ".gz gzip", ZIP: ".zip zip", Snappy: ".snappy snappy-java", HadoopSnappy: ".snappy hadoop-snappy",
+		None: " ", GZIP: ".gz gzip", ZIP: ".zip zip", Snappy: ".snappy snappy-java", HadoopSnappy: ".snappy hadoop-snappy", Zstd: ".zst zstd",
 	} {
 		if got := f.Extension() + " " + f.ContentEncoding(); got != want {
 			t.Errorf("%s: %q, want %q", f, got, want)

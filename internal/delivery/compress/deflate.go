@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // level is the one that keeps up with the log: twice the speed of level 5 at nine
@@ -20,10 +21,14 @@ const zipDate = 1<<5 | 1
 
 var errClosed = errors.New("compress: the writer has ended")
 
-// Both are of a megabyte, and made for every object otherwise.
+// All are of a megabyte or more, and made for every object otherwise.
 var (
 	gzips  = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, level); return w }}
 	flates = sync.Pool{New: func() any { w, _ := flate.NewWriter(nil, level); return w }}
+	zstds  = sync.Pool{New: func() any {
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
+		return w
+	}}
 )
 
 // guard keeps the first error, and calls done once when the writer ends.
@@ -73,6 +78,12 @@ func newGzip(w io.Writer) io.WriteCloser {
 	z.Reset(w)
 	z.ModTime = time.Unix(0, 0) // none; the zero Time would be written as one of 2042
 	return &guard{to: z, done: func() { z.Reset(nil); gzips.Put(z) }}
+}
+
+func newZstd(w io.Writer) io.WriteCloser {
+	z := zstds.Get().(*zstd.Encoder)
+	z.Reset(w)
+	return &guard{to: z, done: func() { z.Reset(nil); zstds.Put(z) }}
 }
 
 // pooled is a deflate writer that goes back when its entry ends.
