@@ -10,17 +10,19 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"thalweg/internal/delivery/compress"
 	"thalweg/internal/delivery/convert"
 	"thalweg/internal/delivery/dest"
 	"thalweg/internal/delivery/prefix"
+	"thalweg/internal/log"
 	"thalweg/internal/objstore"
 )
 
-// Deliver puts one object, or one for each set of partition keys, with the records'
-// data one behind the other.
+// Deliver puts one object, or one for each set of partition keys, or one for each partition
+// where the template of keys says so, with the records' data one behind the other.
 func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, error) {
 	w := &writing{bucketDest: d, ctx: ctx, batch: b}
 	if d.conversion != nil && b.ErrorType == "" {
@@ -34,15 +36,16 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 		}
 		defer release()
 	}
+	apart := d.template.Has("partition-id") && b.ErrorType == ""
 	index := -1
 	err := b.Records(ctx, func(r *dest.Record) error {
 		index++
-		if w.object == nil || !maps.Equal(w.keys, r.Keys) {
+		if w.object == nil || !maps.Equal(w.keys, r.Keys) || apart && r.Partition != w.partition {
 			if err := w.finish(); err != nil {
 				return err
 			}
-			w.keys = maps.Clone(r.Keys)
-			name, err := w.name()
+			w.keys, w.partition = maps.Clone(r.Keys), r.Partition
+			name, err := w.name(r)
 			w.refused = err
 			if err == nil {
 				if err := w.begin(name); err != nil {
@@ -77,10 +80,11 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 // writing is one delivery.
 type writing struct {
 	*bucketDest
-	ctx     context.Context
-	batch   dest.Batch
-	keys    map[string]string
-	refused error // why records with these keys have no object
+	ctx       context.Context
+	batch     dest.Batch
+	keys      map[string]string
+	partition log.PartitionID
+	refused   error // why records with these keys have no object
 
 	converter *convert.Converter // nil when records are delivered as they are
 	table     string             // that it is of, as the error output tells it
@@ -89,9 +93,15 @@ type writing struct {
 	res    dest.Result
 }
 
-// name is the name of the object for the keys at hand.
-func (w *writing) name() (string, error) {
+// name is the name of the object for the keys at hand, whose first record is r.
+func (w *writing) name(r *dest.Record) (string, error) {
 	parts := []string{w.c.bucket()}
+	if w.template != nil && w.batch.ErrorType == "" {
+		slot := prefix.Slot{Time: w.batch.Oldest, Made: w.batch.Created, Nth: len(w.res.Objects), Partition: r.Partition.Index, Offset: r.Offset,
+			Extension: w.extension()}
+		slot.Unique = dest.UUID(w.batch.Plan, append(parts, r.Partition.String(), strconv.FormatInt(r.Offset, 10))...)
+		return w.template.Key(slot)
+	}
 	for _, k := range slices.Sorted(maps.Keys(w.keys)) {
 		parts = append(parts, k, w.keys[k])
 	}

@@ -51,6 +51,7 @@ type config struct {
 	CompressionFormat                compress.Format
 	CustomTimeZone                   string
 	FileExtension                    string
+	KeyTemplate                      string // of a channel, instead of prefix and name
 	S3BackupMode                     string
 	S3BackupDescription              json.RawMessage
 	DynamicPartitioningConfiguration struct {
@@ -130,6 +131,9 @@ func check(doc dest.Config) error {
 	case c.S3BackupMode == "Enabled" && c.S3BackupDescription == nil:
 		return invalid("S3BackupConfiguration can't be null when S3BackupMode is Enabled")
 	}
+	if _, err := prefix.CompileTemplate(c.KeyTemplate); err != nil {
+		return err
+	}
 	_, err = c.names()
 	return err
 }
@@ -138,10 +142,11 @@ func invalid(text string) error { return errs.New(errs.Invalid, text) }
 
 // bucketDest delivers to one bucket.
 type bucketDest struct {
-	store Store
-	env   dest.Env
-	c     config
-	names *prefix.Names
+	store    Store
+	env      dest.Env
+	c        config
+	names    *prefix.Names
+	template prefix.Template // of a channel's keys; nil is none
 	// conversion is of the records; nil is none.
 	conversion *conversion
 }
@@ -155,7 +160,11 @@ func open(store Store, conv *conversion, doc dest.Config, e dest.Env) (*bucketDe
 	if err != nil {
 		return nil, err
 	}
-	d := &bucketDest{store: store, env: e, c: c, names: names}
+	template, err := prefix.CompileTemplate(c.KeyTemplate)
+	if err != nil {
+		return nil, err
+	}
+	d := &bucketDest{store: store, env: e, c: c, names: names, template: template}
 	var converts bool
 	if conv.options, conv.from, converts, err = convert.Read(doc); converts {
 		d.conversion = conv
