@@ -10,6 +10,9 @@
 //	MetadataExtraction      package jq: the keys of dynamic partitioning
 //	AppendDelimiterToRecord at the end
 //
+// RecordValidation, which no API knows, is before the last: channels take JSON or text only
+// where they say so.
+//
 // Source: the developer guide on the order ("Deaggregation, Data Transformation via
 // Lambda, Partitioning Keys") and on each processor; the model for the bound of 500.
 // What comes of a record depends on the record alone, but for Lambda's part.
@@ -58,7 +61,7 @@ func (p processor) parameter(name, otherwise string) string {
 
 // order is that of the stages; a processor that is not in it is none.
 var order = []string{
-	"Decompression", "CloudWatchLogProcessing", "RecordDeAggregation", "Lambda", "MetadataExtraction", "AppendDelimiterToRecord",
+	"Decompression", "CloudWatchLogProcessing", "RecordDeAggregation", "Lambda", "MetadataExtraction", RecordValidation, "AppendDelimiterToRecord",
 }
 
 // Check refuses a destination's configuration that [Open] could not make stages of.
@@ -150,6 +153,9 @@ func open(p processor, e dest.Env, functions *lambda.Functions) (dest.Processor,
 		}
 		q, err := jq.Compile(p.parameter("MetadataExtractionQuery", ""))
 		return partitioning{q}, err
+	}
+	if p.Type == RecordValidation {
+		return openValidation(p)
 	}
 	return delimiter(unescape(p.parameter("Delimiter", `\n`))), nil
 }
