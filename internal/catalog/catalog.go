@@ -42,6 +42,8 @@ const (
 	KindQueue Kind = "queue"
 	// KindDelivery is a delivery stream.
 	KindDelivery Kind = "delivery"
+	// KindChannel is a channel of a stream or topic, named by what its ARN ends with.
+	KindChannel Kind = "channel"
 	// KindAccount is what an account has set for itself in a region; its name is
 	// empty.
 	KindAccount Kind = "account"
@@ -106,8 +108,10 @@ type Resource struct {
 	Consumer *Consumer `json:"consumer,omitempty"`
 	// Queue is set when Kind is KindQueue.
 	Queue *Queue `json:"queue,omitempty"`
-	// Delivery is set when Kind is KindDelivery.
+	// Delivery is set when Kind is KindDelivery or KindChannel.
 	Delivery *Delivery `json:"delivery,omitempty"`
+	// Channel is set when Kind is KindChannel.
+	Channel *Channel `json:"channel,omitempty"`
 	// Settings is set when Kind is KindAccount.
 	Settings *Settings `json:"settings,omitempty"`
 	// DataKey is set when Kind is KindKey.
@@ -154,6 +158,11 @@ func (r *Resource) Clone() *Resource {
 	}
 	if r.Delivery != nil {
 		c.Delivery = r.Delivery.clone()
+	}
+	if r.Channel != nil {
+		h := *r.Channel
+		h.Shape = slices.Clone(h.Shape)
+		c.Channel = &h
 	}
 	if r.Settings != nil {
 		a := *r.Settings
@@ -392,6 +401,14 @@ func (c *Catalog) Queues(number uint64) []*Resource {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.state.queues[number]
+}
+
+// Channels returns the channels of the stream or topic of that number. The list must
+// not be changed.
+func (c *Catalog) Channels(number uint64) []*Resource {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.channels[number]
 }
 
 // List returns the resources of a kind and scope, sorted by name.

@@ -7,7 +7,7 @@ import (
 	"thalweg/internal/log"
 )
 
-// Delivery is what a delivery stream keeps beside what it has delivered.
+// Delivery is what a delivery stream or a channel keeps beside what it has delivered.
 type Delivery struct {
 	// Number is that of its own partitions. Stream numbers and these are of one
 	// sequence.
@@ -40,6 +40,16 @@ type DeliveryDestination struct {
 	// Kind is the stem of the model's names: ExtendedS3, HttpEndpoint, ...
 	Kind   string          `json:"kind"`
 	Config json.RawMessage `json:"config"`
+}
+
+// Channel is what a channel keeps beside its delivery.
+type Channel struct {
+	// ID is the channel's for ever. Name is its account's once in a region, or its
+	// cluster's once.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Shape is what was said of it, as its door describes it.
+	Shape json.RawMessage `json:"shape"`
 }
 
 // DeliverySource is the stream or topic that a delivery stream reads.

@@ -20,6 +20,8 @@ type state struct {
 	consumers map[uint64][]*Resource
 	// queues are those over a stream, likewise.
 	queues map[uint64][]*Resource
+	// channels are those of a stream, likewise.
+	channels map[uint64][]*Resource
 	// next is the next stream number; 0 is the log's own.
 	next uint64
 	// graves holds, for a name that is gone, the last creation second that its
@@ -64,7 +66,7 @@ func (m *machine) Reset() {
 	m.memory.Release(int64(m.state.bytes))
 	m.state = state{
 		byKey: map[Key]*Resource{}, byNumber: map[uint64]*Resource{}, consumers: map[uint64][]*Resource{},
-		queues: map[uint64][]*Resource{},
+		queues: map[uint64][]*Resource{}, channels: map[uint64][]*Resource{},
 		graves: map[Key]int64{}, next: 1, sizes: map[Key]int{}, sweep: maxGraves,
 	}
 }
@@ -119,6 +121,9 @@ func (s *state) put(r *Resource) {
 	if r.Queue != nil {
 		attach(s.queues, r.Queue.Stream, r.Key, r)
 	}
+	if r.Channel != nil {
+		attach(s.channels, r.Delivery.Source.Stream, r.Key, r)
+	}
 }
 
 // weigh notes the size of the event that puts the resource of that key, 0 of one
@@ -156,6 +161,8 @@ func (s *state) delete(g *grave) {
 		attach(s.consumers, r.Consumer.Stream, r.Key, nil)
 	case r.Queue != nil:
 		attach(s.queues, r.Queue.Stream, r.Key, nil)
+	case r.Channel != nil:
+		attach(s.channels, r.Delivery.Source.Stream, r.Key, nil)
 	}
 	delete(s.byKey, g.Key)
 	s.weigh(g.Key, 0)
@@ -241,6 +248,9 @@ func (tx *Tx) Consumers(number uint64) []*Resource { return tx.c.Consumers(numbe
 
 // Queues is Catalog.Queues: the state before the update.
 func (tx *Tx) Queues(number uint64) []*Resource { return tx.c.Queues(number) }
+
+// Channels is Catalog.Channels: the state before the update.
+func (tx *Tx) Channels(number uint64) []*Resource { return tx.c.Channels(number) }
 
 // NewStreamNumber returns a stream number that was never used.
 func (tx *Tx) NewStreamNumber() uint64 {

@@ -13,17 +13,17 @@ import (
 	"thalweg/internal/log"
 )
 
-// change runs fn in an update, with a copy of an ACTIVE delivery stream that fn
-// alters. Errors: NotFound, InUse, those of fn and of the log.
-func (s *Service) change(ctx context.Context, scope catalog.Scope, name string, fn func(*catalog.Tx, *catalog.Resource) error) (*catalog.Resource, error) {
+// change runs fn in an update, with a copy of an ACTIVE delivery stream, or channel,
+// that fn alters. Errors: NotFound, InUse, those of fn and of the log.
+func (s *Service) change(ctx context.Context, k catalog.Key, fn func(*catalog.Tx, *catalog.Resource) error) (*catalog.Resource, error) {
 	var changed *catalog.Resource
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
-		r := tx.Get(deliveryKey(scope, name))
+		r := tx.Get(k)
 		if r == nil {
-			return notFound(scope.Account, name)
+			return notFound(k)
 		}
 		if r.State != catalog.Active {
-			return inUse(scope.Account, name, string(r.State))
+			return inUse(k, r.State)
 		}
 		changed = r.Clone()
 		if err := fn(tx, changed); err != nil {
@@ -63,7 +63,7 @@ func (s *Service) Update(ctx context.Context, u Update) error {
 	l := s.line(r)
 	l.planning.Lock() // so that the open plan's version is kept
 	defer l.planning.Unlock()
-	_, err = s.change(ctx, u.Scope, u.Name, func(_ *catalog.Tx, r *catalog.Resource) error {
+	_, err = s.change(ctx, r.Key, func(_ *catalog.Tx, r *catalog.Resource) error {
 		d := r.Delivery
 		if now := fmt.Sprint(d.Destination.Version); now != u.Version {
 			return errs.New(errs.Fenced, fmt.Sprintf("Cannot update firehose: %s since the current version id: %s and specified version id: %s "+
@@ -93,11 +93,7 @@ func (s *Service) Update(ctx context.Context, u Update) error {
 		if err := unchangeable(old, config); err != nil {
 			return err
 		}
-		plan := l.current()
-		d.Earlier = slices.DeleteFunc(append(d.Earlier, was), func(e catalog.DeliveryDestination) bool {
-			return plan == nil || e.Version != plan.Version
-		})
-		d.Destination = catalog.DeliveryDestination{Version: was.Version + 1, Kind: u.Kind, Config: s.sealSecrets(r.ARN, spec, config)}
+		l.redirect(d, u.Kind, s.sealSecrets(r.ARN, spec, config))
 		d.Updated = clock.Millis(s.clock)
 		return nil
 	})
@@ -105,6 +101,16 @@ func (s *Service) Update(ctx context.Context, u Update) error {
 		l.nudge()
 	}
 	return err
+}
+
+// redirect gives d another version of its destination, and keeps the one that the plan
+// under way was made for. planning is held.
+func (l *line) redirect(d *catalog.Delivery, kind string, config dest.Config) {
+	plan := l.current()
+	d.Earlier = slices.DeleteFunc(append(d.Earlier, d.Destination), func(e catalog.DeliveryDestination) bool {
+		return plan == nil || e.Version != plan.Version
+	})
+	d.Destination = catalog.DeliveryDestination{Version: d.Destination.Version + 1, Kind: kind, Config: config}
 }
 
 // unchangeable refuses what an update cannot change of a configuration of the same
@@ -132,7 +138,7 @@ func unchangeable(old, changed dest.Config) error {
 
 // Tag adds tags or replaces their values. Errors: NotFound, InUse, LimitExceeded.
 func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tags map[string]string) error {
-	_, err := s.change(ctx, scope, name, func(_ *catalog.Tx, r *catalog.Resource) error {
+	_, err := s.change(ctx, deliveryKey(scope, name), func(_ *catalog.Tx, r *catalog.Resource) error {
 		if r.Tags == nil {
 			r.Tags = make(map[string]string, len(tags))
 		}
@@ -147,7 +153,7 @@ func (s *Service) Tag(ctx context.Context, scope catalog.Scope, name string, tag
 
 // Untag removes tags; those it has not are no error. Errors: NotFound, InUse.
 func (s *Service) Untag(ctx context.Context, scope catalog.Scope, name string, keys []string) error {
-	_, err := s.change(ctx, scope, name, func(_ *catalog.Tx, r *catalog.Resource) error {
+	_, err := s.change(ctx, deliveryKey(scope, name), func(_ *catalog.Tx, r *catalog.Resource) error {
 		for _, k := range keys {
 			delete(r.Tags, k)
 		}
@@ -160,7 +166,7 @@ func (s *Service) Untag(ctx context.Context, scope catalog.Scope, name string, k
 // there is none of its name, or with nil not encrypted. What is there stays as it is.
 // Errors: NotFound, InUse, Invalid for one with a source, LimitExceeded, those of the log.
 func (s *Service) Encrypt(ctx context.Context, scope catalog.Scope, name string, key *Key) error {
-	_, err := s.change(ctx, scope, name, func(tx *catalog.Tx, r *catalog.Resource) error {
+	_, err := s.change(ctx, deliveryKey(scope, name), func(tx *catalog.Tx, r *catalog.Resource) error {
 		d := r.Delivery
 		if d.Type != DirectPut {
 			return invalid("This operation is not permitted on %s delivery stream type.", d.Type)
@@ -202,11 +208,15 @@ func (s *Service) rekey(tx *catalog.Tx, scope catalog.Scope, d *catalog.Delivery
 // what is not delivered then is lost, and said to be ([Service.Lost]). Errors:
 // NotFound, those of the log.
 func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
+	return s.delete(ctx, deliveryKey(scope, name))
+}
+
+func (s *Service) delete(ctx context.Context, k catalog.Key) error {
 	var gone *catalog.Resource
 	err := s.catalog.Update(ctx, func(tx *catalog.Tx) error {
-		r := tx.Get(deliveryKey(scope, name))
+		r := tx.Get(k)
 		if r == nil {
-			return notFound(scope.Account, name)
+			return notFound(k)
 		}
 		gone = r
 		if r.State == catalog.Deleting {

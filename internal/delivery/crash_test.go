@@ -66,8 +66,10 @@ type told struct {
 	// picky is the destination, where it is not S3.
 	picky   *picky
 	created bool
-	mu      sync.Mutex
-	bodies  map[string]string // of objects, by key, as they were put first
+	// deleting tells that a channel's deletion was asked for, deleted that it was said to be.
+	deleting, deleted bool
+	mu                sync.Mutex
+	bodies            map[string]string // of objects, by key, as they were put first
 	// acked and doubtful are records by partition key, in the order of their puts; a
 	// doubtful one was under way when the power went.
 	acked, doubtful map[string][]string
@@ -305,9 +307,15 @@ func (l *told) settle(w *world) bool {
 	if err != nil {
 		return false
 	}
+	return w.awaits(r, w.s.Flush)
+}
+
+// awaits has the clock move until wait returns, and reports whether it did before the disk
+// was gone.
+func (w *world) awaits(r *catalog.Resource, wait func(context.Context, *catalog.Resource) error) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.s.Flush(ctx, r) }()
+	go func() { done <- wait(ctx, r) }()
 	defer cancel()
 	deadline := time.After(time.Minute)
 	for {

@@ -43,7 +43,7 @@ func (c *common) backup(kind string) dest.Config {
 }
 
 func (c *common) errors(d *catalog.DeliveryDestination) dest.Config {
-	if d.Kind == s3Kind {
+	if d.Kind == s3Kind && c.S3DestinationDescription == nil {
 		return d.Config
 	}
 	return c.S3DestinationDescription

@@ -155,7 +155,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 func (s *Service) tidy() error {
 	plans := map[string]bool{}
 	alive := map[uint64]bool{}
-	for _, r := range s.catalog.All(catalog.KindDelivery) {
+	for _, r := range s.deliveries() {
 		alive[r.Delivery.Number] = true
 		if p := s.line(r).plan; p != nil {
 			plans[p.ID] = true
@@ -182,7 +182,7 @@ func (s *Service) tidy() error {
 
 // Start begins to deliver what is there.
 func (s *Service) Start() {
-	for _, r := range s.catalog.All(catalog.KindDelivery) {
+	for _, r := range s.deliveries() {
 		s.rouse(r)
 	}
 }
@@ -215,7 +215,9 @@ func (s *Service) env(r *catalog.Resource) dest.Env {
 		Secret:  func(sealed string) (string, error) { return s.seal.open(r.ARN, sealed) },
 		Scratch: s.o.Files.Scratch,
 	}
-	if r.Delivery.Source != nil {
+	if r.Channel != nil {
+		e.Stream.Name = r.Channel.Name
+	} else if r.Delivery.Source != nil { // a channel's records are delivered as they were put: aggregates stay
 		e.Stream.SourceARN = r.Delivery.Source.ARN
 	}
 	return e

@@ -49,7 +49,7 @@ func (s *Service) Flush(ctx context.Context, r *catalog.Resource) error {
 			return nil
 		}
 		if s.catalog.Get(r.Key) == nil {
-			return notFound(r.Account, r.Name)
+			return notFound(r.Key)
 		}
 		s.rouse(r)
 		select {

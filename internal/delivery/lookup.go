@@ -14,7 +14,7 @@ func (s *Service) Lookup(scope catalog.Scope, name string) (*catalog.Resource, e
 	if r := s.catalog.Get(deliveryKey(scope, name)); r != nil {
 		return r, nil
 	}
-	return nil, notFound(scope.Account, name)
+	return nil, notFound(deliveryKey(scope, name))
 }
 
 // List returns at most limit delivery streams of a scope by name, those after the
@@ -30,6 +30,11 @@ func (s *Service) List(scope catalog.Scope, kind, after string, limit int) (page
 		page = append(page, r)
 	}
 	return page, false
+}
+
+// deliveries are all that deliver: delivery streams and channels.
+func (s *Service) deliveries() []*catalog.Resource {
+	return append(s.catalog.All(catalog.KindDelivery), s.catalog.All(catalog.KindChannel)...)
 }
 
 // All returns the delivery streams of every account and region.
@@ -60,7 +65,7 @@ func (s *Service) usable(scope catalog.Scope, name string) (*catalog.Resource, e
 	case err != nil:
 		return nil, err
 	case r.State == catalog.Deleting:
-		return nil, notFound(scope.Account, name)
+		return nil, notFound(r.Key)
 	case r.Delivery.Type != DirectPut:
 		return nil, errs.New(errs.Invalid, "This operation is not permitted on "+r.Delivery.Type+" delivery stream type.")
 	}

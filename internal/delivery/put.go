@@ -120,7 +120,7 @@ func (s *Service) append(r *catalog.Resource, l *line, records [][]byte, call *c
 func (s *Service) putError(r *catalog.Resource, err error) error {
 	switch kind := errs.KindOf(err); {
 	case errors.Is(err, log.ErrNotFound), errors.Is(err, log.ErrSealed):
-		return notFound(r.Account, r.Name)
+		return notFound(r.Key)
 	case kind == errs.Throttled:
 		return &errs.Error{Kind: errs.Throttled, Msg: "Slow down.", Err: err}
 	case kind == errs.NoSpace, kind == errs.ReadOnly:

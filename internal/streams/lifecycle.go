@@ -214,7 +214,7 @@ func OpenShards(r *catalog.Resource) (n int) {
 }
 
 // Delete removes a stream and its records. Errors: NotFound, InUse while it is
-// being created or deleted, or has registered consumers or queues; Invalid for a topic;
+// being created or deleted, or has registered consumers, queues or channels; Invalid for a topic;
 // those of the log.
 func (s *Service) Delete(ctx context.Context, scope catalog.Scope, name string) error {
 	return s.delete(ctx, scope, name, false)
@@ -233,6 +233,10 @@ func (s *Service) delete(ctx context.Context, scope catalog.Scope, name string, 
 		}
 		if len(tx.Queues(r.Stream.Number)) > 0 {
 			return errs.New(errs.InUse, "DeleteStream can't delete "+r.ARN+" because there are queues associated with this data stream. "+
+				"Delete them first.")
+		}
+		if len(tx.Channels(r.Stream.Number)) > 0 {
+			return errs.New(errs.InUse, "DeleteStream can't delete "+r.ARN+" because there are channels associated with this data stream. "+
 				"Delete them first.")
 		}
 		if !consumers && len(tx.Consumers(r.Stream.Number)) > 0 {

@@ -11,7 +11,7 @@ import (
 // SetMode sets how a stream's capacity is set. Its shards stay; an on-demand
 // stream that is to be warm gets as many as that takes. At most MaxModeChanges
 // may change a stream's mode in a day; the present mode is no change. Errors:
-// NotFound; InUse, also for a provisioned mode while there are queues;
+// NotFound; InUse, also for a provisioned mode while there are queues or channels;
 // LimitExceeded; Invalid for a warm throughput that the stream
 // cannot have, and for a provisioned mode under AUTO.
 func (s *Service) SetMode(ctx context.Context, scope catalog.Scope, name string, mode catalog.StreamMode, warmMiBps int) error {
@@ -31,6 +31,9 @@ func (s *Service) SetMode(ctx context.Context, scope catalog.Scope, name string,
 		case mode == catalog.Provisioned && len(tx.Queues(st.Number)) > 0:
 			return errs.New(errs.InUse, fmt.Sprintf("Stream %s under account %s cannot be switched to PROVISIONED mode while there are "+
 				"queues associated with it. Delete them first.", name, scope.Account))
+		case mode == catalog.Provisioned && len(tx.Channels(st.Number)) > 0:
+			return errs.New(errs.InUse, fmt.Sprintf("Stream %s under account %s cannot be switched to PROVISIONED mode while there are "+
+				"channels associated with it. Delete them first.", name, scope.Account))
 		case mode == catalog.Provisioned && st.AutoDistribution:
 			return ErrAutoNeedsOnDemand
 		case len(changes) >= MaxModeChanges:

@@ -221,6 +221,11 @@ func (s *Service) DeleteQueue(ctx context.Context, scope catalog.Scope, id strin
 	return err
 }
 
+// ChannelCount is the number of channels of the stream r.
+func (s *Service) ChannelCount(r *catalog.Resource) int {
+	return len(s.catalog.Channels(r.Stream.Number))
+}
+
 // readers is the number of consumers and queues of the stream r.
 func (s *Service) readers(r *catalog.Resource) int {
 	return s.ConsumerCount(r) + len(s.catalog.Queues(r.Stream.Number))
@@ -235,6 +240,24 @@ func (s *Service) QueuesToken(scope catalog.Scope, after string) string {
 // ErrPageExpired.
 func (s *Service) OpenQueuesToken(scope catalog.Scope, text string) (after string, err error) {
 	p, err := s.openPage(queuesToken, scope, text)
+	if err != nil {
+		return "", err
+	}
+	if int(p[0]) >= len(p) {
+		return "", ErrPageToken
+	}
+	return string(p[1 : 1+int(p[0])]), nil
+}
+
+// ChannelsToken is the token for a listing of channels that goes on after a name.
+func (s *Service) ChannelsToken(scope catalog.Scope, after string) string {
+	return s.page(channelsToken, scope, append([]byte{byte(len(after))}, after...))
+}
+
+// OpenChannelsToken reads a token of ChannelsToken. Errors: ErrPageToken,
+// ErrPageExpired.
+func (s *Service) OpenChannelsToken(scope catalog.Scope, text string) (after string, err error) {
+	p, err := s.openPage(channelsToken, scope, text)
 	if err != nil {
 		return "", err
 	}

@@ -36,6 +36,7 @@ const (
 	consumersToken tokenKind = 4
 	queuesToken    tokenKind = 5
 	receiptToken   tokenKind = 6
+	channelsToken  tokenKind = 7
 )
 
 const (

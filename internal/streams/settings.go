@@ -137,6 +137,12 @@ func tooManyTags(owner string) error {
 	return invalid("Failed to add tags to %s because a given %s cannot have more than %d tags associated with it.", owner, kind, MaxTags)
 }
 
+// CheckTags refuses tags that AWS does not take for an owner, "channel NAME under account
+// ID". Errors: Invalid.
+func CheckTags(owner string, tags map[string]string) error {
+	return checkTags("add tags to", owner, tagTexts(tags))
+}
+
 // checkTags refuses what AWS refuses in keys and values: first what its pattern
 // does not know, then the percent sign, which it knows but does not take.
 func checkTags(verb, owner string, texts []string) error {
