@@ -11,12 +11,22 @@ import (
 	"thalweg/internal/errs"
 )
 
-// reset removes every delivery stream, queue, stream, topic, database, table, configuration
+// reset removes every delivery stream, channel, queue, stream, topic, database, table, configuration
 // and Kafka cluster of every account. Access keys, the default cluster and what the brokers
 // keep of themselves stay.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	for _, d := range s.delivery.All() {
 		if err := s.delivery.Delete(r.Context(), d.Scope, d.Name); err != nil && errs.KindOf(err) != errs.NotFound {
+			answerError(w, err)
+			return
+		}
+	}
+	for _, c := range s.catalog.All(catalog.KindChannel) { // a stream that has one stays
+		err := s.delivery.DeleteChannel(r.Context(), c)
+		if err == nil {
+			err = s.delivery.Gone(r.Context(), c)
+		}
+		if err != nil && errs.KindOf(err) != errs.NotFound {
 			answerError(w, err)
 			return
 		}

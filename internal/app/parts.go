@@ -243,7 +243,7 @@ func startSchemas(ctx context.Context, s *Server) error {
 // with an error of their own model.
 func startDoors(_ context.Context, s *Server) error {
 	s.services = []*awsapi.Service{
-		kinesis.New(s.streams, s.queues).Service(),
+		kinesis.New(s.streams, s.queues, s.delivery).Service(),
 		lease.NewTables(s.tables).Service(),
 		lease.NewMetrics(s.metrics, s.clock).Service(),
 		lease.Identity{}.Service(),

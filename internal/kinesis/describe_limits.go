@@ -5,6 +5,7 @@ import (
 
 	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/kinesis"
+	"thalweg/internal/delivery"
 	"thalweg/internal/opt"
 	"thalweg/internal/streams"
 )
@@ -17,15 +18,16 @@ import (
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeLimits.html
 //
 // Status: done
-// Deviation: ChannelCountLimit is 0 while channels are not implemented
+// Deviation: ChannelCountLimit is one channel for each on-demand stream that there can be; AWS's has channels that deliver to tables beside those
 func (d *Door) DescribeLimits(ctx context.Context, _ *model.DescribeLimitsInput) (*model.DescribeLimitsOutput, error) {
-	u := d.streams.Usage(scopeOf(awsapi.CallerFrom(ctx)))
+	scope := scopeOf(awsapi.CallerFrom(ctx))
+	u := d.streams.Usage(scope)
 	return &model.DescribeLimitsOutput{
 		ShardLimit:               opt.Of(int32(u.ShardLimit)),
 		OpenShardCount:           opt.Of(int32(u.OpenShards)),
 		OnDemandStreamCount:      opt.Of(int32(u.OnDemandStreams)),
 		OnDemandStreamCountLimit: opt.Of(int32(streams.OnDemandStreams)),
-		ChannelCount:             opt.Of(int32(0)),
-		ChannelCountLimit:        opt.Of(int32(0)),
+		ChannelCount:             opt.Of(int32(len(d.channels.Channels(scope, delivery.KinesisSource)))),
+		ChannelCountLimit:        opt.Of(int32(delivery.ChannelsOfStream * streams.OnDemandStreams)),
 	}, nil
 }

@@ -36,7 +36,7 @@ func (d *Door) DescribeStreamSummary(ctx context.Context, in *model.DescribeStre
 		EnhancedMonitoring:         monitoringShape(r),
 		OpenShardCount:             opt.Of(int32(streams.OpenShards(r))),
 		ConsumerCount:              opt.Of(int32(d.streams.ConsumerCount(r))),
-		ChannelCount:               opt.Of(int32(0)),
+		ChannelCount:               opt.Of(int32(d.streams.ChannelCount(r))),
 		MaxRecordSizeInKiB:         opt.Of(int32(r.Stream.MaxRecordKiB)),
 		RecordDistributionStrategy: opt.Of(strategy),
 	}

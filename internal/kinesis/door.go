@@ -23,6 +23,7 @@ import (
 	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/kinesis"
 	"thalweg/internal/catalog"
+	"thalweg/internal/delivery"
 	"thalweg/internal/errs"
 	"thalweg/internal/opt"
 	"thalweg/internal/queues"
@@ -32,14 +33,15 @@ import (
 // Door answers the operations of Kinesis Data Streams.
 type Door struct {
 	model.Unimplemented
-	streams *streams.Service
-	queues  *queues.Service
-	scans   sync.Pool // *putScan
+	streams  *streams.Service
+	queues   *queues.Service
+	channels *delivery.Service
+	scans    sync.Pool // *putScan
 }
 
-// New returns the door to s and its queues.
-func New(s *streams.Service, q *queues.Service) *Door {
-	return &Door{streams: s, queues: q, scans: sync.Pool{New: func() any { return new(putScan) }}}
+// New returns the door to s, its queues, and what delivers for its channels.
+func New(s *streams.Service, q *queues.Service, channels *delivery.Service) *Door {
+	return &Door{streams: s, queues: q, channels: channels, scans: sync.Pool{New: func() any { return new(putScan) }}}
 }
 
 // Service is the table of operations to serve, with the door's own paths in it.

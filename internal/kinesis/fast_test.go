@@ -73,7 +73,7 @@ func newDoor(t testing.TB, o disk.Options, shards int) (*Door, context.Context) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(svc, nil), awsapi.WithCaller(context.Background(), caller)
+	return New(svc, nil, nil), awsapi.WithCaller(context.Background(), caller)
 }
 
 // iterator is a fresh iterator at the oldest record of a shard.

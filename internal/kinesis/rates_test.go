@@ -15,7 +15,7 @@ func TestCallRates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc := New(nil, nil).Service()
+	svc := New(nil, nil, nil).Service()
 	for name, rate := range callRates {
 		op := svc.Op(name)
 		if op == nil || !slices.Contains(op.Errors, "LimitExceededException") || rate.PerSecond <= 0 {

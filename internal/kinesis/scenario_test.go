@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -22,10 +23,18 @@ import (
 	"thalweg/internal/awsapi"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
+	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/dest/s3"
+	"thalweg/internal/delivery/files"
+	"thalweg/internal/delivery/process"
 	"thalweg/internal/identity"
+	"thalweg/internal/lifecycle"
 	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
+	"thalweg/internal/objstore"
+	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/queues"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
@@ -36,16 +45,19 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 // server is the door behind the real wire, over a log in memory with a clock of
 // its own.
 type server struct {
-	t       testing.TB
-	clock   *clock.Manual
-	fs      *vfs.Mem
-	keys    *identity.Keystore
-	log     *disk.Log
-	streams *streams.Service
-	http    *awsapi.Server
-	general bool // without the door's own paths
-	limits  limits.Mode
-	vars    map[string]string
+	t        testing.TB
+	clock    *clock.Manual
+	fs       *vfs.Mem
+	keys     *identity.Keystore
+	log      *disk.Log
+	streams  *streams.Service
+	group    *lifecycle.Group
+	objects  *objfs.Store
+	delivery *delivery.Service
+	http     *awsapi.Server
+	general  bool // without the door's own paths
+	limits   limits.Mode
+	vars     map[string]string
 }
 
 type fixedKeys struct{}
@@ -76,8 +88,44 @@ func (openAuth) Authorize(_ awsapi.Caller, _, resource string) *awsapi.Error {
 func newServer(t testing.TB, general bool) *server {
 	s := &server{t: t, clock: clock.NewManual(start), fs: vfs.NewMem(1), keys: identity.NewKeystore(), general: general, vars: map[string]string{"mib": strings.Repeat("AAAA", 349525)}}
 	s.open()
-	t.Cleanup(func() { s.log.Close(context.Background()) })
+	t.Cleanup(s.close)
 	return s
+}
+
+func (s *server) close() {
+	if err := s.group.Stop(context.Background()); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+	s.log.Close(context.Background())
+}
+
+// deliver opens what delivers for channels, into a bucket of the account 000000000000 and one of another.
+func (s *server) deliver(cat *catalog.Catalog) (err error) {
+	ctx := context.Background()
+	if s.objects, err = objfs.Open(objfs.Options{FS: s.fs, Dir: "data/objects", Clock: s.clock}); err != nil {
+		return err
+	}
+	if _, err := s.objects.HeadBucket(ctx, "bucket"); err != nil {
+		if err := s.objects.CreateBucket(ctx, objstore.Bucket{Name: "bucket", Owner: "000000000000"}); err != nil {
+			return err
+		}
+	}
+	dir, err := files.Open(s.fs, "data/delivery", fixedKeys{}.Secret("files"))
+	if err != nil {
+		return err
+	}
+	s.group = lifecycle.NewGroup(ctx)
+	spec := s3.Spec(s.objects, nil, nil)
+	s.delivery, err = delivery.Open(ctx, delivery.Options{
+		Log: s.log, Catalog: cat, Streams: s.streams, Partition: log.PartitionID{Index: 6}, Clock: s.clock, Keys: fixedKeys{},
+		Destinations: map[string]dest.Spec{spec.Kind: spec}, Files: dir, Group: s.group,
+		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, nil) },
+		Jitter:  func(most time.Duration) time.Duration { return most },
+	})
+	if err == nil {
+		s.delivery.Start()
+	}
+	return err
 }
 
 func (s *server) open() {
@@ -105,7 +153,10 @@ func (s *server) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	svc := New(s.streams, q).Service()
+	if err := s.deliver(cat); err != nil {
+		s.t.Fatal(err)
+	}
+	svc := New(s.streams, q, s.delivery).Service()
 	if s.general {
 		for _, op := range svc.Ops {
 			op.Fast = nil
@@ -139,6 +190,9 @@ func (s *server) call(op, body string, header http.Header) (int, []byte) {
 //	OPERATION [account=] [region=] [save=(VAR,MEMBER)]   the body; $VAR is a saved value, @x*1000@ a repetition
 //	clock advance=5m
 //	restart
+//	flush                                                has the channels deliver what is there
+//	gone                                                 waits for the channels being deleted to be gone
+//	objects                                              what is in the bucket
 //	limits mode=aws                                      restarts with these
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -176,11 +230,14 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		s.limits = limits.Mode(mode)
 		fallthrough
 	case "restart":
-		if err := s.log.Close(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		s.close()
 		s.open()
 		return ""
+	case "flush", "gone":
+		s.settle(t, d.Cmd == "gone")
+		return ""
+	case "objects":
+		return s.listing(t)
 	}
 	header := http.Header{}
 	for arg, key := range map[string]string{"account": "Test-Account", "region": "Test-Region"} {
@@ -205,6 +262,48 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		s.vars[variable] = v
 	}
 	return fmt.Sprintf("%d %s\n", code, s.normal(t, body))
+}
+
+// settle has all channels deliver, or waits until those being deleted are gone.
+func (s *server) settle(t *testing.T, gone bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, r := range s.delivery.Channels(catalog.Scope{Account: "000000000000", Region: "us-east-1"}, delivery.KinesisSource) {
+		err := error(nil)
+		if !gone {
+			err = s.delivery.Flush(ctx, r)
+		} else if r.State == catalog.Deleting {
+			err = s.delivery.Gone(ctx, r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listing is every object: its key, headers and body.
+func (s *server) listing(t *testing.T) string {
+	ctx := context.Background()
+	page, err := s.objects.List(ctx, "bucket", objstore.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, o := range page.Objects {
+		got, err := s.objects.Get(ctx, objstore.Ref{Bucket: "bucket", Key: o.Key}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		key := uniqueEnd.ReplaceAllString(channelID.ReplaceAllString(o.Key, "ID"), "~")
+		out = append(out, fmt.Sprintf("%s %s %s\n  %q\n", key, got.Headers.ContentType, got.Headers.ContentEncoding, body))
+	}
+	slices.Sort(out) // the names that they stand under are random
+	return strings.Join(out, "")
 }
 
 // find returns the first text under that name in an answer, wherever it is.
@@ -234,6 +333,8 @@ var (
 	repetition = regexp.MustCompile(`@([^*@]+)\*(\d+)@`)
 	longRun    = regexp.MustCompile(`[a-zA-Z]{100,}`)
 
+	channelID   = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
+	uniqueEnd   = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
 	queueARN    = regexp.MustCompile(`queue/[a-z0-9]{26}`)
 	beyondASCII = regexp.MustCompile(`[^ -~\n]`)
 )
@@ -291,6 +392,7 @@ func (s *server) normal(t *testing.T, body []byte) string {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(strings.TrimSpace(out.String()), "},{", "},\n {")
+	text = channelID.ReplaceAllString(text, "~")
 	text = queueARN.ReplaceAllString(text, "queue/~")
 	text = beyondASCII.ReplaceAllStringFunc(text, func(m string) string { return strings.Trim(strconv.QuoteToASCII(m), `"`) })
 	return longRun.ReplaceAllStringFunc(text, func(m string) string { return fmt.Sprintf("%s...(%d)", m[:20], len(m)) })
