@@ -96,6 +96,7 @@ func (gs *Groups) Deliver(ctx context.Context) error {
 		for _, a := range list {
 			a.e.mu.Lock()
 			a.e.flying--
+			a.e.landed = a.result.Offset
 			var err *Error
 			if a.result.Err != nil {
 				err = &Error{Code: CoordinatorNotAvailable, Msg: "The group could not be stored.", Err: a.result.Err}
@@ -157,6 +158,7 @@ func (gs *Groups) storeOffsets(e *entry, list []Commit, done func(*Error)) {
 		if err == nil {
 			for i := range list {
 				if c := &list[i]; c.Err == nil {
+					c.at = e.landed
 					e.set(topicPartition{c.Topic, c.Partition}, c.Committed)
 				}
 			}
@@ -277,7 +279,7 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 		if e == nil {
 			e = gs.add(key.Group)
 		}
-		c := Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp}
+		c := Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp, at: r.Offset}
 		if producer >= 0 {
 			e.addPending(producer, k, c)
 			return nil

@@ -61,6 +61,7 @@ type entry struct {
 	kept    int64 // guarded by mu; bytes that offsets and pending take, about
 	held    int64 // guarded by mu; bytes drawn on the budget
 	flying  int   // guarded by mu; appends not yet answered
+	landed  int64 // guarded by mu; where the last of them that was answered is
 	dead    bool  // guarded by mu; it has been removed
 }
 
@@ -75,6 +76,8 @@ type Committed struct {
 	Epoch    int32
 	Metadata string
 	Time     int64
+
+	at int64 // where it is in the log, in the group's partition
 }
 
 func newGroups(c *Cluster) *Groups {

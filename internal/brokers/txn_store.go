@@ -212,6 +212,7 @@ func (gs *Groups) storePending(e *entry, producer int64, epoch int16, list []Com
 		if err == nil {
 			for i := range list {
 				if c := &list[i]; c.Err == nil {
+					c.at = e.landed
 					e.addPending(producer, topicPartition{c.Topic, c.Partition}, c.Committed)
 				}
 			}
@@ -248,10 +249,11 @@ func (gs *Groups) settle(partition int32, producer int64, commit bool) {
 	}
 }
 
-// settle ends a producer's transaction; mu is held.
+// settle ends a producer's transaction; mu is held. An offset that was committed
+// after one of the transaction stays: it is the one that compaction leaves.
 func (e *entry) settle(producer int64, commit bool) {
 	for k, c := range e.pending[producer] {
-		if commit {
+		if old, ok := e.offsets[k]; commit && (!ok || old.at < c.at) {
 			e.set(k, c)
 			e.touched = max(e.touched, c.Time)
 		}
