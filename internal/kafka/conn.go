@@ -24,6 +24,8 @@ const (
 	// freeFrame is the size up to which a frame is not charged: the connections'
 	// number bounds them.
 	freeFrame = 4 << 10
+	// frameShare is which part of the budget one frame may be, either way.
+	frameShare = 4
 	// decodeFactor is how many bytes a byte of a message can become when it is
 	// decoded: an array's length is believed as far as there are bytes.
 	decodeFactor = 128
@@ -217,12 +219,14 @@ func (c *conn) frame(head []byte, size int) (*frame, error) {
 		if _, err := c.r.Peek(min(size-len(head), readBuffer)); err != nil {
 			return nil, err
 		}
+		ctx, cancel := context.WithTimeout(c.ctx, took)
+		defer cancel()
 		arriving := c.door.opts.Slots.arriving
-		if err := arriving.Acquire(c.ctx, int64(size)); err != nil {
+		if err := arriving.Acquire(ctx, int64(size)); err != nil {
 			return nil, err
 		}
 		defer arriving.Release(int64(size))
-		if err := c.door.budget.Acquire(c.ctx, int64(size)); err != nil {
+		if err := c.door.budget.Acquire(ctx, int64(size)); err != nil {
 			return nil, err
 		}
 		f.charged = int64(size)
@@ -322,10 +326,12 @@ func answer(h kwire.Header, resp kmsg.Response) *reply {
 func (c *conn) queue(r *reply) error {
 	if r.size > freeFrame {
 		budget := c.door.budget
-		if most := budget.Max(); most > 0 && r.size > most/2 {
+		if most := budget.Max(); most > 0 && r.size > most/frameShare {
 			return limits.ErrTooLarge
 		}
-		if err := budget.Acquire(c.ctx, r.size); err != nil {
+		ctx, cancel := context.WithTimeout(c.ctx, c.door.opts.WriteTimeout)
+		defer cancel()
+		if err := budget.Acquire(ctx, r.size); err != nil {
 			return err
 		}
 		r.done = func() { budget.Release(r.size) }

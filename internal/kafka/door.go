@@ -13,7 +13,8 @@
 // Bounds: connections, the size of a frame, the time that a frame, a pause and an
 // answer may take, and the memory budget, which connections, frames, answers and
 // whatever the log reads for a fetch draw on. Nothing that holds some of the budget
-// waits for more of it, and nobody waits for more than half.
+// waits for more of it, and nobody waits for more than a quarter, nor for longer than
+// a frame may take.
 //
 // Goroutines: one accepts per listener; each connection has one that reads and
 // serves, and one that writes. All of them end with [Door.Shutdown].
@@ -60,7 +61,7 @@ type Options struct {
 	Release string
 
 	Slots         *Slots        // what doors have together. Slots of the door's own
-	MaxFrameBytes int           // of a Produce. 100 MiB, and half of the budget at most
+	MaxFrameBytes int           // of a Produce. 100 MiB, and a quarter of the budget at most
 	FirstTimeout  time.Duration // from the connection to the first request's last byte, a handshake included. 30 s
 	IdleTimeout   time.Duration // between requests. 10 min
 	FrameTimeout  time.Duration // for a frame to arrive, and a second per MiB more. 30 s
@@ -94,7 +95,7 @@ func (o *Options) setDefaults() {
 		o.MaxFrameBytes = 100 << 20
 	}
 	if all := o.Budget.Max(); all > 0 {
-		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), all/2))
+		o.MaxFrameBytes = int(min(int64(o.MaxFrameBytes), all/frameShare))
 	}
 }
 

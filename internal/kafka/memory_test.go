@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -113,6 +114,22 @@ func TestFramesArriveInHalf(t *testing.T) {
 	if held := budget.Used(); held > 9<<20 {
 		t.Errorf("frames of which 64 KiB are there hold %d MiB", held>>20)
 	}
+}
+
+// TestFramesWaitForATime: a frame for which there is no memory does not wait for ever:
+// everybody else who needs some would wait behind it.
+func TestFramesWaitForATime(t *testing.T) {
+	budget := limits.NewBudget(16 << 20)
+	s := newServer(t, 1, func(o *Options) { o.Budget, o.FrameTimeout = budget, 50*time.Millisecond })
+	budget.Take(15 << 20) // for good
+	defer budget.Release(15 << 20)
+	r := s.raw(t)
+	r.write(produceFrame("game", 0, 1, oneBatch(string(make([]byte, 2<<20))), 1)[:64<<10])
+	r.closed()
+	if err := budget.Acquire(t.Context(), 1<<10); err != nil {
+		t.Error(err)
+	}
+	budget.Release(1 << 10)
 }
 
 // TestSocketsHaveNoSlots: a broker that nobody comes to takes no connection's place.
