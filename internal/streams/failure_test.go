@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"thalweg/internal/errs"
+	"thalweg/internal/limits"
 	"thalweg/internal/log"
 	"thalweg/internal/log/batch"
 	"thalweg/internal/streams"
@@ -156,6 +157,55 @@ func TestTransactionsAndCompression(t *testing.T) {
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], batch.Castagnoli))
 	w.raw(p, b)
 	check("a b committed packed too")
+}
+
+// TestLargeBatchesDrawOnMemory: what a batch of some kilobytes becomes is drawn on the
+// budget while a page shows it, and asked for again where there is no room.
+func TestLargeBatchesDrawOnMemory(t *testing.T) {
+	budget := limits.NewBudget(256 << 20)
+	w := newWorld(t, func(o *streams.Options) { o.Memory = budget })
+	r := w.create("s", 1)
+	var builder batch.Builder
+	for range 8 {
+		builder.Append(batch.Record{Key: []byte("k"), Value: make([]byte, 1<<20)})
+	}
+	var pack batch.Compressor
+	packed, err := pack.Compress(builder.Finish(), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put(r, rec{key: "k", data: "before"})
+	w.raw(r.Stream.PartitionOf(0), bytes.Clone(packed))
+	idle := budget.Used()
+	start := w.at(r, 0, streams.StartingAt{Type: streams.TrimHorizon})
+	page, err := w.svc.Get(start, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page.Next() {
+	}
+	if held := budget.Used() - idle; page.Count() != 5 || held < 8<<20 {
+		t.Errorf("%d records, %d bytes are drawn", page.Count(), held)
+	}
+	page.Close()
+	if held := budget.Used() - idle; held > 1<<20 {
+		t.Errorf("%d bytes are not given back", held)
+	}
+	spent := budget.Max() - budget.Used() - 32<<20
+	budget.Take(spent)
+	defer budget.Release(spent)
+	got, pos, _ := w.get(start, 5)
+	if datas(got) != "before" {
+		t.Fatalf("without memory: %d records", len(got))
+	}
+	page, err = w.svc.Get(pos, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	if page.Next() || errs.KindOf(page.Err()) != errs.Throttled {
+		t.Errorf("without memory: %v", page.Err())
+	}
 }
 
 // What cannot be read ends a page and is an error where one begins; it is never

@@ -17,8 +17,10 @@ import (
 const (
 	// readChunk is how much of a shard is held at a time while a page is read.
 	readChunk = 1 << 20
-	// maxUnpackedBytes bounds a compressed batch once unpacked.
-	maxUnpackedBytes = 64 << 20
+	// maxUnpackedBytes bounds a compressed batch once unpacked. What is more than
+	// freeUnpackedBytes is drawn on the budget: a kilobyte can become all of it.
+	maxUnpackedBytes  = 64 << 20
+	freeUnpackedBytes = 4 << 20
 	// maxKeyRunes is the longest partition key.
 	maxKeyRunes = 256
 )
@@ -69,6 +71,7 @@ type Page struct {
 	inBatch bool
 	it      batch.Iterator
 	unpack  *batch.Decompressor
+	large   *batch.Decompressor // for what unpack cannot
 	stable  int64
 	drained bool
 	err     error
@@ -210,16 +213,42 @@ func (p *Page) enter(b *log.Batch) error {
 		if p.unpack == nil {
 			p.unpack = p.svc.unpacks.Get().(*batch.Decompressor)
 		}
-		data, err = p.unpack.Decompress(data)
+		packed := data
+		if data, err = p.unpack.Decompress(packed); errors.Is(err, batch.ErrTooLarge) {
+			data, err = p.unpackLarge(packed)
+		}
 	}
 	if err == nil {
 		p.it, err = batch.Records(data)
 	}
 	if err != nil {
 		p.inBatch = false
+		if errors.Is(err, log.ErrOverloaded) {
+			return err
+		}
 		return unreadable(b, err)
 	}
 	return nil
+}
+
+// unpackLarge unpacks a batch that becomes a large one, if there is memory.
+func (p *Page) unpackLarge(b []byte) ([]byte, error) {
+	if p.large == nil {
+		if !p.svc.memory.TryAcquire(p.svc.largeBytes()) {
+			return nil, log.ErrOverloaded
+		}
+		p.large = batch.NewDecompressor(maxUnpackedBytes)
+	}
+	return p.large.Decompress(b)
+}
+
+// largeBytes is what a large batch is drawn with: what it can become, or half of
+// what there is.
+func (s *Service) largeBytes() int64 {
+	if all := s.memory.Max(); all > 0 {
+		return min(maxUnpackedBytes, all/2)
+	}
+	return maxUnpackedBytes
 }
 
 func unreadable(b *log.Batch, err error) error {
@@ -335,6 +364,10 @@ func (p *Page) Close() {
 	if p.unpack != nil {
 		p.svc.unpacks.Put(p.unpack)
 		p.unpack = nil
+	}
+	if p.large != nil {
+		p.svc.memory.Release(p.svc.largeBytes())
+		p.large = nil
 	}
 	p.it, p.rec, p.pos = batch.Iterator{}, Record{}, Position{}
 	p.svc.pages.Put(p)

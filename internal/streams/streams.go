@@ -113,7 +113,7 @@ func New(o Options) (*Service, error) {
 	}
 	s.puts.New = func() any { return newPut(s) }
 	s.pages.New = func() any { return &Page{svc: s} }
-	s.unpacks.New = func() any { return batch.NewDecompressor(maxUnpackedBytes) }
+	s.unpacks.New = func() any { return batch.NewDecompressor(freeUnpackedBytes) }
 	return s, nil
 }
 
