@@ -18,6 +18,9 @@ echo "seed $SEED"
 THALWEG_BIN=$(realpath "${THALWEG_BIN:-bin/thalweg}")
 export THALWEG_BIN
 export THALWEG_EVIDENCE=$PWD/docs/evidence
+# What Python reads of deliveries is looked at where make clients has been run.
+python=$PWD/tests/py/.venv/bin/python
+[ -x "$python" ] || python=
 mkdir -p "$THALWEG_EVIDENCE"
 
 go run ./tools/testsum \
@@ -26,5 +29,5 @@ go run ./tools/testsum \
   -- -count=1 -timeout 30m ./tests/go/killnine -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -unanswered="$UNANSWERED" -seed="$SEED" \
   -- -count=1 -timeout 30m ./tests/go/killkafka -events="$EVENTS" -kills="$KILLS" -batch=200 -seed="$SEED" \
   -- -count=1 -timeout 30m ./tests/go/reshard -events="$EVENTS" -kills="$KILLS" -acks="$ACKS" -reshards=60 -seed="$SEED" \
-  -- -count=1 -timeout 60m ./tests/go/firehose -run TestKillNine -events="$EVENTS" -kills="$((KILLS + KILLS / 2))" -seed="$SEED" -postgres \
+  -- -count=1 -timeout 60m ./tests/go/firehose -run TestKillNine -events="$EVENTS" -kills="$((KILLS + KILLS / 2))" -seed="$SEED" -postgres -python="$python" \
   -- -count=1 -timeout 10m ./tests/go/strace ./tests/go/badinput

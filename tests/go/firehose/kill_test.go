@@ -32,7 +32,7 @@ var (
 	seed       = flag.Uint64("seed", 0, "seed of the kill moments and faults; 0 picks one")
 
 	withPostgres = flag.Bool("postgres", false, "deliver to Debian's PostgreSQL, too, and kill it, too")
-	python       = flag.String("python", "", "a Python with pyarrow and duckdb, which then read the Parquet, too")
+	python       = flag.String("python", "", "a Python with pyarrow, duckdb and pyiceberg, which then read the Parquet, too, and Iceberg tables")
 )
 
 // TestKillNine kills the server amid puts and deliveries, to delivery streams and to a
@@ -140,6 +140,9 @@ func TestKillNine(t *testing.T) {
 // killed for the k-th time.
 func (s *suite) sinks(rng *rand.Rand) ([]*sink, func(k int) error) {
 	all := append(s.bucketSinks(), s.changingSink(), s.parquetSink(), s.httpSink(rng), s.splunkSink(rng), s.searchSink(rng))
+	if *python != "" {
+		all = append(all, s.icebergSink())
+	}
 	if !*withPostgres {
 		return all, func(int) error { return nil }
 	}

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,7 +27,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"thalweg/tests/events"
-	"thalweg/tests/harness"
 	"thalweg/tests/sdk"
 )
 
@@ -251,37 +248,6 @@ func (s *suite) parquetSink() *sink {
 			s.each("failed/"+stream+"/", func(string, []byte) error { return errors.New("there were none to fail") })
 		},
 	}
-}
-
-// keep writes a file for others to read, if there are any.
-func keep(path string, body []byte) error {
-	if *python == "" {
-		return nil
-	}
-	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, body, 0o644))
-}
-
-// readRows has Apache Arrow or DuckDB read all files of a directory.
-func readRows(t *testing.T, reader, dir string) *tally {
-	t.Helper()
-	var failed strings.Builder
-	c := exec.CommandContext(t.Context(), *python, filepath.Join(harness.Root(), "tests", "py", "parquet_rows.py"), reader, dir)
-	c.Stderr = &failed
-	out, err := c.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", reader, err, &failed)
-	}
-	got := newTally()
-	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimSpace(line), "\t")
-		seq, err := strconv.ParseInt(f[len(f)-1], 10, 64)
-		if err != nil || len(f) != 5 {
-			t.Fatalf("%s: %q", reader, line)
-		}
-		got.begin() // the order was looked at
-		got.add(events.ID{Game: f[2], Player: f[3], Seq: seq})
-	}
-	return got
 }
 
 // glue calls the catalog of tables, of which the SDK is not among the dependencies.

@@ -1,7 +1,9 @@
-"""Prints the rows of all Parquet files below a directory, as Apache Arrow or DuckDB reads
-them: map, kind, game_id, player_id and seq, with tabs between, files by their names.
+"""Prints map, kind, game_id, player_id and seq of rows, with tabs between: those of all
+Parquet files below a directory, by the files' names, as Apache Arrow or DuckDB reads them,
+or those of an Iceberg table, as PyIceberg does.
 
-    parquet_rows.py arrow|duckdb DIRECTORY
+    rows.py arrow|duckdb DIRECTORY
+    rows.py iceberg URL/NAMESPACE/TABLE
 """
 
 import pathlib
@@ -32,5 +34,15 @@ def duckdb(directory):
                 yield row[:5]
 
 
-for row in {"arrow": arrow, "duckdb": duckdb}[sys.argv[1]](sys.argv[2]):
+def iceberg(place):
+    from pyiceberg.catalog import load_catalog
+
+    url, namespace, table = place.rsplit("/", 2)
+    catalog = load_catalog("thalweg", type="rest", uri=url + "/iceberg", warehouse="s3://lake/w",
+                           **{"s3.access-key-id": "000000000000", "s3.secret-access-key": "test"})
+    for batch in catalog.load_table((namespace, table)).scan().to_arrow_batch_reader():
+        yield from zip(*(batch.column(c).to_pylist() for c in COLUMNS))
+
+
+for row in {"arrow": arrow, "duckdb": duckdb, "iceberg": iceberg}[sys.argv[1]](sys.argv[2]):
     print(*row, sep="\t")
