@@ -249,7 +249,7 @@ func startDoors(_ context.Context, s *Server) error {
 		lease.Identity{}.Service(),
 		glue.New(s.schemas).Service(),
 		firehose.New(s.delivery, s.streams, s.clusters).Service(),
-		msk.New(s.clusters).Service(),
+		msk.New(s.clusters, s.delivery).Service(),
 		kafkaconnect.NewService(kafkaconnect.Unimplemented{}),
 		kinesisanalyticsv2.NewService(kinesisanalyticsv2.Unimplemented{}),
 		kinesisvideo.NewService(kinesisvideo.Unimplemented{}),

@@ -47,6 +47,9 @@ func (t *Topic) Name() string { return t.res.Name }
 // ID is the topic's id.
 func (t *Topic) ID() TopicID { return t.id }
 
+// Stream is the number of the stream that the topic is.
+func (t *Topic) Stream() uint64 { return t.res.Stream.Number }
+
 // Internal tells a topic of the brokers' own.
 func (t *Topic) Internal() bool { return t.res.Stream.Topic != nil && t.res.Stream.Topic.Internal }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
@@ -39,7 +40,7 @@ func (s *Service) Create(ctx context.Context, n NewCluster) (*catalog.Resource, 
 	if err := s.o.Host.Check(n.Kinds); err != nil {
 		return nil, err
 	}
-	if err := checkTags(n.Tags); err != nil {
+	if err := CheckTags(n.Tags); err != nil {
 		return nil, err
 	}
 	if err := checkShapes(n.Shape); err != nil {
@@ -99,7 +100,7 @@ func (s *Service) Delete(ctx context.Context, r *catalog.Resource, version strin
 	if err := s.runs(); err != nil {
 		return err
 	}
-	err := s.change(ctx, r, func(_ *catalog.Tx, r *catalog.Resource) error {
+	err := s.change(ctx, r, func(tx *catalog.Tx, r *catalog.Resource) error {
 		switch {
 		case r.Cluster.Number == 0:
 			return errs.New(errs.Invalid, "The default cluster cannot be deleted: it is there as long as the server listens for Kafka clients (--listen-kafka).")
@@ -107,6 +108,8 @@ func (s *Service) Delete(ctx context.Context, r *catalog.Resource, version strin
 			return errVersion
 		case r.State == catalog.Deleting:
 			return notActive(r)
+		case hasChannels(tx, r):
+			return errs.New(errs.InUse, "The cluster has channels. Delete them first.")
 		}
 		r.State = catalog.Deleting
 		return nil
@@ -115,6 +118,12 @@ func (s *Service) Delete(ctx context.Context, r *catalog.Resource, version strin
 		s.rouse()
 	}
 	return err
+}
+
+// hasChannels tells whether there are channels of a cluster's topics.
+func hasChannels(tx *catalog.Tx, r *catalog.Resource) bool {
+	of := strings.Replace(r.ARN, ":cluster/", ":channel/", 1) + "/"
+	return slices.ContainsFunc(tx.List(catalog.KindChannel, r.Scope), func(c *catalog.Resource) bool { return strings.HasPrefix(c.ARN, of) })
 }
 
 // Clear removes every cluster that was made, and every configuration. It returns how

@@ -329,6 +329,9 @@ func (s *Service) remove(ctx context.Context, r *catalog.Resource) error {
 		if len(tx.List(catalog.KindStream, topics(r))) > 0 {
 			return errs.New(errs.InUse, "a topic was made meanwhile")
 		}
+		if hasChannels(tx, r) {
+			return errs.New(errs.InUse, "a channel was made meanwhile")
+		}
 		for _, p := range s.o.Log.Partitions() {
 			if p.Stream == r.Cluster.Number && p.Generation == 0 {
 				tx.Entry(log.Entry{Kind: log.Delete, Partition: p})

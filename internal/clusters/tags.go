@@ -18,8 +18,8 @@ const (
 	maxTagValue = 256
 )
 
-// checkTags refuses what AWS does not take as tags.
-func checkTags(tags map[string]string) error {
+// CheckTags refuses what AWS does not take as tags.
+func CheckTags(tags map[string]string) error {
 	if len(tags) > maxTags {
 		return errs.New(errs.Invalid, "A resource can have 50 tags at most.")
 	}
@@ -42,7 +42,7 @@ func checkTags(tags map[string]string) error {
 func (s *Service) Tag(ctx context.Context, r *catalog.Resource, tags map[string]string) error {
 	return s.retag(ctx, r, func(have map[string]string) error {
 		maps.Copy(have, tags)
-		return checkTags(have)
+		return CheckTags(have)
 	})
 }
 

@@ -97,9 +97,14 @@ func (s *Service) checkChannel(tx *catalog.Tx, n *NewChannel) error {
 		}
 		return nil
 	}
+	ofStream := 0
 	for _, r := range all {
-		if r.Delivery.Type == n.Type && r.Channel.Name == n.Name {
+		switch {
+		case r.Delivery.Type != n.Type:
+		case r.Channel.Name == n.Name:
 			return exists
+		case r.Delivery.Source.Stream == n.Source.Stream:
+			ofStream++
 		}
 	}
 	st := s.catalog.StreamNumber(n.Source.Stream)
@@ -112,7 +117,7 @@ func (s *Service) checkChannel(tx *catalog.Tx, n *NewChannel) error {
 	case st.Stream.Mode != catalog.OnDemand:
 		return errs.New(errs.Unsupported, fmt.Sprintf("Channels are supported only for streams in ON_DEMAND mode, and stream %s under "+
 			"account %s is not.", st.Name, st.Account))
-	case len(tx.Channels(st.Stream.Number)) >= ChannelsOfStream:
+	case ofStream >= ChannelsOfStream:
 		return errs.New(errs.LimitExceeded, fmt.Sprintf("Stream %s under account %s can have at most %d channel that delivers to a general "+
 			"purpose bucket.", st.Name, st.Account, ChannelsOfStream))
 	}

@@ -15,7 +15,7 @@ import (
 // policy that denies something by it would else not be asked.
 func TestARNsAreWhole(t *testing.T) {
 	s := newServer(t)
-	d := New(s.clusters)
+	d := New(s.clusters, s.delivery)
 	r, err := s.clusters.Lookup(catalog.Scope{Account: "000000000000", Region: "us-east-1"}, brokers.DefaultName, "")
 	if err != nil {
 		t.Fatal(err)

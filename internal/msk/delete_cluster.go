@@ -13,8 +13,8 @@ import (
 // are sent away and its topics removed, then it is not there any more, and its name
 // and ports are free. CurrentVersion, if given, must be the cluster's.
 //
-// Errors: NotFound; BadRequest for the default cluster, for one that is DELETING, and
-// for another version.
+// Errors: NotFound; BadRequest for the default cluster, for one that is DELETING or has
+// channels, and for another version.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn.html
 //
 // Status: done

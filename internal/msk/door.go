@@ -24,6 +24,7 @@ import (
 	model "thalweg/internal/awsapi/model/kafka"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clusters"
+	"thalweg/internal/delivery"
 	"thalweg/internal/errs"
 	"thalweg/internal/opt"
 )
@@ -32,10 +33,13 @@ import (
 type Door struct {
 	model.Unimplemented
 	clusters *clusters.Service
+	channels *delivery.Service
 }
 
-// New returns the door to c.
-func New(c *clusters.Service) *Door { return &Door{clusters: c} }
+// New returns the door to c, and to what delivers for its channels.
+func New(c *clusters.Service, channels *delivery.Service) *Door {
+	return &Door{clusters: c, channels: channels}
+}
 
 // Service is the table of operations to serve.
 func (d *Door) Service() *awsapi.Service { return model.NewService(d) }

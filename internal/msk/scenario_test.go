@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +29,17 @@ import (
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/clusters"
+	"thalweg/internal/delivery"
+	"thalweg/internal/delivery/dest"
+	"thalweg/internal/delivery/dest/s3"
+	"thalweg/internal/delivery/files"
+	"thalweg/internal/delivery/process"
 	"thalweg/internal/errs"
 	"thalweg/internal/lifecycle"
+	"thalweg/internal/log"
 	"thalweg/internal/log/disk"
+	"thalweg/internal/objstore"
+	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/opt"
 	"thalweg/internal/streams"
 	"thalweg/internal/vfs"
@@ -93,6 +103,10 @@ func (fewSecrets) Secret(_, name string) (clusters.Secret, error) {
 type server struct {
 	t        testing.TB
 	clusters *clusters.Service
+	catalog  *catalog.Catalog
+	streams  *streams.Service
+	objects  *objfs.Store
+	delivery *delivery.Service
 	http     *awsapi.Server
 	vars     map[string]string
 }
@@ -100,7 +114,8 @@ type server struct {
 func newServer(t testing.TB) *server {
 	s := &server{t: t, vars: map[string]string{}}
 	c := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	l, err := disk.Open(t.Context(), disk.Options{FS: vfs.NewMem(1), Dir: "data", Clock: c, Manual: true})
+	fs := vfs.NewMem(1)
+	l, err := disk.Open(t.Context(), disk.Options{FS: fs, Dir: "data", Clock: c, Manual: true})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -119,10 +134,28 @@ func newServer(t testing.TB) *server {
 		Ports: clusters.PortRange{From: 9200, To: 9215}, Default: catalog.Scope{Account: "000000000000", Region: "us-east-1"}, Brokers: 1,
 		Secrets: fewSecrets{}})
 	must(s.clusters.Start(t.Context()))
-	s.http, err = awsapi.NewServer(awsapi.Config{Services: []*awsapi.Service{New(s.clusters).Service()}, Auth: openAuth{},
+	s.catalog, s.streams = cat, st
+	s.objects, err = objfs.Open(objfs.Options{FS: fs, Dir: "data/objects", Clock: c})
+	must(err)
+	must(s.objects.CreateBucket(t.Context(), objstore.Bucket{Name: "bucket", Owner: "000000000000"}))
+	aside, err := files.Open(fs, "data/delivery", fixedKeys{}.Secret("files"))
+	must(err)
+	group := lifecycle.NewGroup(context.Background())
+	spec := s3.Spec(s.objects, nil, nil)
+	s.delivery, err = delivery.Open(t.Context(), delivery.Options{
+		Log: l, Catalog: cat, Streams: st, Partition: log.PartitionID{Index: 6}, Clock: c, Keys: fixedKeys{},
+		Destinations: map[string]dest.Spec{spec.Kind: spec}, Files: aside, Group: group,
+		Process: func(c dest.Config, e dest.Env) ([]dest.Processor, error) { return process.Open(c, e, nil) },
+		Jitter:  func(most time.Duration) time.Duration { return most },
+	})
+	must(err)
+	s.http, err = awsapi.NewServer(awsapi.Config{Services: []*awsapi.Service{New(s.clusters, s.delivery).Service()}, Auth: openAuth{},
 		Log: slog.New(slog.DiscardHandler), Clock: c, Deadlines: clock.System()})
 	must(err)
 	t.Cleanup(func() {
+		if err := group.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
 		if err := s.clusters.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -148,6 +181,7 @@ func (s *server) call(method, path, body string, header http.Header) (int, strin
 
 var (
 	uuidForm    = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	channelID   = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
 	versionForm = regexp.MustCompile(`"K[0-9A-Z]{13}"`)
 	tokenForm   = regexp.MustCompile(`"nextToken":"[^"]{40,}"`) // of what has a UUID for a name
 )
@@ -156,6 +190,10 @@ var (
 //
 //	METHOD PATH [account=] [save=(VAR,MEMBER)]   the body; $VAR is a saved value, escaped in a path; b64(...) its base64
 //	settle                                            what was asked for comes about
+//	produce TOPIC                                     each line to the topic, of whatever cluster
+//	flush                                             has the channels deliver what is there
+//	gone                                              waits for the channels being deleted to be gone
+//	objects                                           what is in the bucket
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -175,6 +213,16 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 	if d.Cmd == "settle" {
 		s.settle(t)
 		return "done\n"
+	}
+	switch d.Cmd {
+	case "produce":
+		s.produce(t, d.CmdArgs[0].String(), strings.Split(d.Input, "\n"))
+		return ""
+	case "flush", "gone":
+		s.channels(t, d.Cmd == "gone")
+		return ""
+	case "objects":
+		return s.listing(t)
 	}
 	path, body := d.CmdArgs[0].String(), d.Input
 	for name, v := range s.vars {
@@ -210,10 +258,75 @@ func (s *server) step(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.vars[save[0]] = fmt.Sprint(v)
 	}
-	text := uuidForm.ReplaceAll(answer, []byte("UUID"))
+	text := channelID.ReplaceAll(uuidForm.ReplaceAll(answer, []byte("UUID")), []byte("ID"))
 	text = versionForm.ReplaceAll(text, []byte(`"VERSION"`))
 	text = tokenForm.ReplaceAll(text, []byte(`"nextToken":"TOKEN"`))
 	return strings.Join(strings.Fields(fmt.Sprint(status, " ", name)), " ") + " " + string(bytes.TrimSpace(text)) + "\n"
+}
+
+func (s *server) produce(t *testing.T, topic string, lines []string) {
+	for _, r := range s.catalog.All(catalog.KindStream) {
+		if r.Name != topic {
+			continue
+		}
+		p := s.streams.NewPut(r)
+		defer p.Release()
+		for i, line := range lines {
+			dst, err := p.Add([]byte(fmt.Sprint(i)), nil, len(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(dst, line)
+		}
+		p.Commit()
+		for i := range lines {
+			if _, err := p.Result(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+	t.Fatal("no topic ", topic)
+}
+
+// channels has all of them deliver, or waits until those being deleted are gone.
+func (s *server) channels(t *testing.T, gone bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, r := range s.delivery.Channels(catalog.Scope{Account: "000000000000", Region: "us-east-1"}, delivery.MSKSource) {
+		err := error(nil)
+		if !gone {
+			err = s.delivery.Flush(ctx, r)
+		} else if r.State == catalog.Deleting {
+			err = s.delivery.Gone(ctx, r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listing is every object: its key and body.
+func (s *server) listing(t *testing.T) string {
+	page, err := s.objects.List(t.Context(), "bucket", objstore.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, o := range page.Objects {
+		got, err := s.objects.Get(t.Context(), objstore.Ref{Bucket: "bucket", Key: o.Key}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		out = append(out, fmt.Sprintf("%s %q\n", channelID.ReplaceAllString(uuidForm.ReplaceAllString(o.Key, "UUID"), "ID"), body))
+	}
+	slices.Sort(out) // the names that they stand under are random
+	return strings.Join(out, "")
 }
 
 // settle runs the clusters until nothing of them passes.
