@@ -167,18 +167,18 @@ func (d *Door) topicSource(ctx context.Context, c *model.MSKSourceConfiguration)
 	if err := awsapi.AuthorizeAction(ctx, "kafka-cluster:ReadData", arn.New("kafka", p.Region, p.Account, topic).String()); err != nil {
 		return nil, err
 	}
-	scope := catalog.Scope{Account: p.Account, Region: p.Region}
-	cluster, err := d.clusters.Lookup(scope, name, uuid)
+	cluster, err := d.clusters.Lookup(catalog.Scope{Account: p.Account, Region: p.Region}, name, uuid)
 	if err != nil || cluster.ARN != text { // its policy was asked by this name
 		return nil, model.NewInvalidArgumentException("The cluster " + text + " is none of this server's.")
 	}
-	if cluster.Cluster.Number != 0 { // the default one's topics are streams
-		scope.Cluster = uuid
-	}
-	r, err := d.streams.Lookup(scope, c.TopicName.V)
+	topics, err := d.clusters.Brokers(cluster)
 	if err != nil {
+		return nil, wireError(err)
+	}
+	t := topics.Topic(c.TopicName.V)
+	if t == nil || t.Internal() {
 		return nil, model.NewInvalidArgumentException("Topic " + c.TopicName.V + " does not exist in the cluster " + text + ".")
 	}
-	s.Stream = r.Stream.Number
+	s.Stream = t.Stream()
 	return s, nil
 }

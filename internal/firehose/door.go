@@ -15,6 +15,7 @@ import (
 
 	"thalweg/internal/awsapi"
 	model "thalweg/internal/awsapi/model/firehose"
+	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
 	"thalweg/internal/delivery"
 	"thalweg/internal/errs"
@@ -34,6 +35,8 @@ type Door struct {
 type Clusters interface {
 	// Lookup returns the cluster of a name and id. Errors: NotFound.
 	Lookup(scope catalog.Scope, name, uuid string) (*catalog.Resource, error)
+	// Brokers returns what has the cluster's topics.
+	Brokers(r *catalog.Resource) (*brokers.Cluster, error)
 }
 
 // New returns the door to the delivery streams d; the streams they read are s's, the

@@ -22,6 +22,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"thalweg/internal/awsapi"
+	"thalweg/internal/brokers"
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
 	"thalweg/internal/delivery"
@@ -78,6 +79,8 @@ func (openAuth) Authorize(c awsapi.Caller, _, resource string) *awsapi.Error {
 
 // clusters are none.
 type clusters struct{}
+
+func (clusters) Brokers(*catalog.Resource) (*brokers.Cluster, error) { panic("there is none") }
 
 func (clusters) Lookup(catalog.Scope, string, string) (*catalog.Resource, error) {
 	return nil, errs.New(errs.NotFound, "none")
