@@ -34,10 +34,16 @@ type Shares struct {
 	cluster *Cluster
 
 	mu     sync.Mutex
-	loaded bool                     // guarded by mu
-	byKey  map[shareKey]*shared     // guarded by mu
-	waits  map[string]chan struct{} // by group, guarded by mu; closed when a record is to be delivered again
+	loaded bool                 // guarded by mu
+	byKey  map[shareKey]*shared // guarded by mu
+	waits  map[string]*waiting  // by group, guarded by mu
 	stores [shareStores]shareStore
+}
+
+// waiting is for who waits for records of a group to be delivered again.
+type waiting struct {
+	wake chan struct{} // closed when some are
+	n    int           // of those who wait
 }
 
 // shareStore is one partition of ShareTopic.
@@ -60,7 +66,7 @@ type shared struct {
 }
 
 func newShares(c *Cluster) *Shares {
-	return &Shares{cluster: c, byKey: map[shareKey]*shared{}, waits: map[string]chan struct{}{}}
+	return &Shares{cluster: c, byKey: map[shareKey]*shared{}, waits: map[string]*waiting{}}
 }
 
 // Shares are what the cluster's share groups read.
@@ -141,10 +147,10 @@ func (ss *Shares) find(ctx context.Context, k shareKey, make bool) (*shared, *Er
 	defer ss.mu.Unlock()
 	e := ss.byKey[k]
 	if e == nil && make {
-		if !ss.cluster.memory.TryAcquire(sharedBytes) {
+		if !ss.cluster.memory.TryAcquire(k.bytes()) {
 			return nil, refuse(CoordinatorNotAvailable, "The server is over its memory budget.")
 		}
-		e = &shared{key: k, store: &ss.stores[k.store()], held: sharedBytes}
+		e = &shared{key: k, store: &ss.stores[k.store()], held: k.bytes()}
 		ss.byKey[k] = e
 	}
 	return e, nil
@@ -152,8 +158,15 @@ func (ss *Shares) find(ctx context.Context, k shareKey, make bool) (*shared, *Er
 
 // account draws what a share partition takes now; its mu is held.
 func (ss *Shares) account(e *shared) {
-	ss.hold(e, sharedBytes+int64(len(e.state.part.spans))*spanBytes)
+	n := e.key.bytes()
+	for i := range e.state.part.spans {
+		n += spanBytes + int64(len(e.state.part.spans[i].member))
+	}
+	ss.hold(e, n)
 }
+
+// bytes is about what a share partition takes without a span.
+func (k *shareKey) bytes() int64 { return sharedBytes + int64(len(k.group)) }
 
 func (ss *Shares) hold(e *shared, n int64) {
 	if n > e.held {
@@ -165,21 +178,30 @@ func (ss *Shares) hold(e *shared, n int64) {
 }
 
 // Wake is closed as soon as a record of the group, after this call, is to be
-// delivered again.
-func (ss *Shares) Wake(group string) <-chan struct{} {
+// delivered again. Who does not wait any more calls done.
+func (ss *Shares) Wake(group string) (again <-chan struct{}, done func()) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if ss.waits[group] == nil {
-		ss.waits[group] = make(chan struct{})
+	w := ss.waits[group]
+	if w == nil {
+		w = &waiting{wake: make(chan struct{})}
+		ss.waits[group] = w
 	}
-	return ss.waits[group]
+	w.n++
+	return w.wake, func() {
+		ss.mu.Lock()
+		defer ss.mu.Unlock()
+		if w.n--; w.n == 0 && ss.waits[group] == w {
+			delete(ss.waits, group)
+		}
+	}
 }
 
 func (ss *Shares) wake(group string) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if w := ss.waits[group]; w != nil {
-		close(w)
+		close(w.wake)
 		delete(ss.waits, group)
 	}
 }

@@ -119,10 +119,11 @@ func (ss *Shares) read(ctx context.Context, e *shared, at log.PartitionID, r *Sh
 		if !ok {
 			break
 		}
-		if !ss.cluster.memory.TryAcquire(spanBytes) {
+		room := spanBytes + int64(len(r.Member))
+		if !ss.cluster.memory.TryAcquire(room) {
 			return log.Batches{}, nil, log.ErrOverloaded
 		}
-		ss.cluster.memory.Release(spanBytes) // account takes what it comes to
+		ss.cluster.memory.Release(room) // account takes what it comes to
 		got, err := ss.cluster.log.Read(at, from, max(r.MaxBytes, 1), isolation)
 		switch {
 		case errors.Is(err, log.ErrOutOfRange) && from < got.Start:

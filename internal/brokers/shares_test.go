@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -303,6 +304,46 @@ func TestShareStateIsRewritten(t *testing.T) {
 			if want += 2; want > 88 {
 				want = o + 1
 			}
+		}
+	}
+}
+
+// TestShareNamesAreCounted: what share partitions keep of names is drawn on the budget,
+// and nothing is kept of who waited for a group.
+func TestShareNamesAreCounted(t *testing.T) {
+	const n = 100 << 10
+	long := strings.Repeat("x", n)
+	for name, r := range map[string]ShareRead{"a member": {Group: "g", Member: long}, "a group": {Group: long, Member: "m"}} {
+		w := newWorld(t)
+		r.Topic, r.MaxBytes, r.MaxRecords, r.Strict, r.BatchSize = w.topic("game", 1), 1<<20, 1, true, 100
+		if err := w.cluster.Shares().Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, room := range []int64{4 << 20, n / 2} {
+			budget := limits.NewBudget(room)
+			w.cluster.memory = limits.NewShare(budget)
+			if room < n { // another, for which there is none
+				r.Group, r.Member = r.Group+"2", r.Member+"2"
+			}
+			_, _, err := w.cluster.Shares().Acquire(t.Context(), &r) // the group begins at the end
+			if err == nil {
+				w.putN(r.Topic, 3)
+				_, _, err = w.cluster.Shares().Acquire(t.Context(), &r)
+			}
+			if held := budget.Used(); room > n && (err != nil || held < n) {
+				t.Errorf("%s: %d bytes are drawn, %v", name, held, err)
+			}
+			if room < n && err == nil {
+				t.Errorf("%s is taken without memory", name)
+			}
+		}
+		_, left := w.cluster.Shares().Wake(long)
+		_, right := w.cluster.Shares().Wake(long)
+		if left(); len(w.cluster.shares.waits) != 1 {
+			t.Error("who still waits is forgotten")
+		}
+		if right(); len(w.cluster.shares.waits) != 0 {
+			t.Error("nobody waits, and the group is still known")
 		}
 	}
 }

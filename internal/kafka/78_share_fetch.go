@@ -142,8 +142,9 @@ func (d *Door) acquire(r *request, f *shareFetching) {
 	timer := d.opts.Clock.NewTimer(max(wait, 0))
 	defer timer.Stop()
 	for {
-		again := d.cluster.Shares().Wake(f.key.group)
-		if d.acquireNow(r, f) || wait <= 0 || !d.awaitShares(r, f, again, timer.C()) {
+		again, done := d.cluster.Shares().Wake(f.key.group)
+		over := d.acquireNow(r, f) || wait <= 0 || !d.awaitShares(r, f, again, timer.C())
+		if done(); over {
 			return
 		}
 	}

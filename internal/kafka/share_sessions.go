@@ -55,7 +55,7 @@ func (ss *shareSessions) begin(c *conn, key shareSessionKey, parts []sharePartit
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.drop(key)
-	if len(ss.byKey) >= maxShareSessions*int(c.door.cluster.Brokers()) || !ss.charge(s) {
+	if len(ss.byKey) >= maxShareSessions*int(c.door.cluster.Brokers()) || !ss.charge(key, s) {
 		return tooManySessions()
 	}
 	ss.byKey[key] = s
@@ -67,8 +67,8 @@ func tooManySessions() *brokers.Error {
 }
 
 // charge draws what a session takes on the budget; mu is held.
-func (ss *shareSessions) charge(s *shareSession) bool {
-	n := int64(len(s.parts)+1) * fetchWantBytes
+func (ss *shareSessions) charge(key shareSessionKey, s *shareSession) bool {
+	n := int64(len(s.parts)+1)*fetchWantBytes + int64(len(key.group)+len(key.member))
 	if n > s.held && !ss.budget.TryAcquire(n-s.held) {
 		return false
 	}
@@ -101,7 +101,7 @@ func (ss *shareSessions) resume(key shareSessionKey, epoch int32, add, forget []
 	parts := slices.DeleteFunc(slices.Clone(s.parts), func(p sharePartition) bool { return without[p] })
 	parts = distinct(append(parts, add...), func(p *sharePartition) sharePartition { return *p })
 	old := s.parts
-	if s.parts = parts; !ss.charge(s) {
+	if s.parts = parts; !ss.charge(key, s) {
 		s.parts = old
 		return nil, tooManySessions()
 	}
