@@ -42,7 +42,7 @@ func (g *consumers) join(now int64, j *Join) Joined {
 		return refused(refuse(InconsistentProtocol, "The group's members have no assignment protocol in common with this one."))
 	}
 	b := Beat{Group: g.id, MemberID: j.MemberID, Epoch: JoinEpoch, Rack: sub.Rack, ClientID: j.ClientID, ClientHost: j.ClientHost,
-		Rebalance: max(j.Rebalance, 0), Names: append([]string{}, sub.Topics...), Regex: new(string), Owned: g.owned(&sub),
+		Rebalance: max(j.Rebalance, 0), Names: j.mayRead(sub.Topics), Regex: new(string), Owned: g.owned(&sub),
 		classic: &classicMember{session: j.Session, protocols: j.Protocols}}
 	switch {
 	case j.Instance != "":
@@ -67,6 +67,18 @@ func (g *consumers) join(now int64, j *Join) Joined {
 	m := g.members[out.MemberID]
 	m.moveBy = now + m.rebalance // it is to come for its partitions
 	return Joined{Generation: m.epoch, ProtocolType: consumerProtocol, Protocol: j.Protocols[0].Name, MemberID: m.id}
+}
+
+// mayRead are the topics of a list that the member may know of: here the server
+// gives them out, and not another member.
+func (j *Join) mayRead(topics []string) []string {
+	out := []string{}
+	for _, name := range topics {
+		if j.MayDescribe == nil || j.MayDescribe(name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // supports tells whether j offers a protocol that all members of the classic

@@ -235,3 +235,20 @@ func TestApacheKafkasClassicMember(t *testing.T) {
 		t.Fatalf("%x, want %x", got, value)
 	}
 }
+
+// TestClassicMembersReadWhatTheyMayKnow: a client of the classic protocol is given
+// nothing of a topic that it may not know of, whatever it says that it reads.
+func TestClassicMembersReadWhatTheyMayKnow(t *testing.T) {
+	b := newConsumerBench(t, map[string]int32{"t": 1, "secret": 1})
+	a := b.player("a")
+	a.beat(func(in *Beat) { in.Rebalance, in.Names = 1000, []string{"t", "secret"} })
+	r := &rider{b: b, names: []string{"secret"}}
+	got := b.g.join(b.now, &Join{Group: "g", Session: 10_000, Rebalance: 10_000, ProtocolType: "consumer", Protocols: r.subscription(),
+		MayDescribe: func(topic string) bool { return topic == "t" }})
+	if got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	if m := b.g.members[got.MemberID]; len(m.names) != 0 || len(m.target) != 0 {
+		t.Errorf("it reads %v, and is to have %v", m.names, m.target)
+	}
+}

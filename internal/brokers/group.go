@@ -82,6 +82,8 @@ type Join struct {
 	NeedsID bool
 	// CanSkip tells that the client knows SkipAssignment.
 	CanSkip bool
+	// MayDescribe tells which topics the member may know of; nil is all.
+	MayDescribe func(topic string) bool
 }
 
 // JoinedMember is a member as the leader is shown it.

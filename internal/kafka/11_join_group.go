@@ -29,6 +29,7 @@ func (d *Door) joinGroup(r *request, in *kmsg.JoinGroupRequest) (*kmsg.JoinGroup
 		Group: in.Group, MemberID: in.MemberID, Instance: deref(in.InstanceID), ClientID: r.header.ClientID, ClientHost: r.clientHost(),
 		Session: int64(in.SessionTimeoutMillis), Rebalance: int64(in.RebalanceTimeoutMillis), ProtocolType: in.ProtocolType,
 		NeedsID: in.Version >= 4, CanSkip: in.Version >= 9,
+		MayDescribe: func(topic string) bool { return r.conn.mayTopic(brokers.OpDescribe, topic) },
 	}
 	if in.Version == 0 {
 		j.Rebalance = j.Session
