@@ -18,7 +18,7 @@ import (
 // there is not, and for more than one.
 // https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-reboot-broker.html
 //
-// Status: partial: the broker listens on meanwhile, and leaders and their epochs stay
+// Status: partial: the broker listens on meanwhile, and leaders and their epochs stay: an epoch is the whole log's, of all clusters, and what it tells, that another may have written meanwhile, has not happened
 func (d *Door) RebootBroker(ctx context.Context, in *model.RebootBrokerInput) (*model.RebootBrokerOutput, error) {
 	if len(in.BrokerIds) != 1 {
 		return nil, invalid("brokerIds", "Exactly one broker can be rebooted at a time.")
