@@ -2,6 +2,8 @@ package brokers
 
 import (
 	"testing"
+
+	"thalweg/internal/catalog"
 )
 
 // TestSettingsHold: what a cluster's brokers are set to holds for its topics, those
@@ -52,6 +54,27 @@ func TestSettingsHold(t *testing.T) {
 	}
 	if err := w.cluster.DeleteTopic(t.Context(), w.cluster.Topic("own")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTopicsFromBeforeCompaction: topics that were made when there was none are
+// compacted from the next start on.
+func TestTopicsFromBeforeCompaction(t *testing.T) {
+	w := newWorld(t)
+	want := w.topic("table", 1, "cleanup.policy", "compact").res.Stream.Topic.Compaction
+	err := w.cluster.streams.ChangeTopic(t.Context(), w.cluster.scope, "table", func(topic *catalog.Topic) error {
+		topic.Compaction = catalog.Compaction{}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if err := w.cluster.Configure(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.cluster.Topic("table").res.Stream.Topic.Compaction; got != want || !got.On {
+		t.Fatalf("%+v, want %+v", got, want)
 	}
 }
 
