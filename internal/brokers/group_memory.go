@@ -116,6 +116,7 @@ func (e *entry) set(k topicPartition, c Committed) {
 		e.kept += offsetBytes
 	}
 	e.kept += int64(len(c.Metadata) - len(old.Metadata))
+	e.timed += one(c.Expires > 0) - one(old.Expires > 0)
 	e.offsets[k] = c
 }
 
@@ -123,6 +124,7 @@ func (e *entry) set(k topicPartition, c Committed) {
 func (e *entry) unset(k topicPartition) {
 	if old, ok := e.offsets[k]; ok {
 		e.kept -= offsetBytes + int64(len(old.Metadata))
+		e.timed -= one(old.Expires > 0)
 		delete(e.offsets, k)
 	}
 }

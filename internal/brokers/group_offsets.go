@@ -14,7 +14,9 @@ type Commit struct {
 	Topic     string
 	Partition int32
 	Committed
-	Err *Error
+	// Retention is how long it is kept, milliseconds; 0 is as long as its group.
+	Retention int64
+	Err       *Error
 }
 
 // Commit makes offsets of a group durable. The error is for all of them;
@@ -60,6 +62,9 @@ func (gs *Groups) checkCommits(list []Commit, now int64) (good int) {
 			continue
 		}
 		c.Time = now
+		if c.Retention > 0 {
+			c.Expires = now + min(c.Retention, maxAgeMillis)
+		}
 		good++
 	}
 	return good

@@ -19,6 +19,7 @@ const (
 	offsetKeyVersion   = 1
 	groupKeyVersion    = 2
 	offsetValueVersion = 3
+	timedValueVersion  = 1 // of an offset with a time of its own
 	groupValueVersion  = 3
 )
 
@@ -27,6 +28,9 @@ func offsetRecord(group string, k topicPartition, c Committed) (key, value []byt
 	key = offsetKey(group, k)
 	v := kmsg.NewOffsetCommitValue()
 	v.Version, v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp = offsetValueVersion, c.Offset, c.Epoch, c.Metadata, c.Time
+	if v.ExpireTimestamp = c.Expires; c.Expires > 0 {
+		v.Version = timedValueVersion // which has no epoch
+	}
 	return key, v.AppendTo(nil)
 }
 
@@ -279,7 +283,10 @@ func (gs *Groups) apply(r *batch.Record, producer int64) error {
 		if e == nil {
 			e = gs.add(key.Group)
 		}
-		c := Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp, at: r.Offset}
+		c := Committed{Offset: v.Offset, Epoch: v.LeaderEpoch, Metadata: v.Metadata, Time: v.CommitTimestamp, Expires: max(v.ExpireTimestamp, 0), at: r.Offset}
+		if v.Version < offsetValueVersion {
+			c.Epoch = -1
+		}
 		if producer >= 0 {
 			e.addPending(producer, k, c)
 			return nil

@@ -55,6 +55,7 @@ type entry struct {
 	flushing *flush // guarded by mu; the last append of them, until it is answered
 	// offsets are what was committed and is durable; guarded by mu.
 	offsets map[topicPartition]Committed
+	timed   int // guarded by mu; how many of them have a time of their own
 	// pending are offsets of open transactions, by producer; guarded by mu.
 	pending map[int64]map[topicPartition]Committed
 	touched int64 // guarded by mu; the last commit, Unix milliseconds
@@ -76,6 +77,7 @@ type Committed struct {
 	Epoch    int32
 	Metadata string
 	Time     int64
+	Expires  int64 // when it is forgotten, Unix milliseconds; 0 is with its group
 
 	at int64 // where it is in the log, in the group's partition
 }
@@ -111,9 +113,12 @@ func (gs *Groups) Ready(ctx context.Context) *Error {
 		}
 	}
 	for _, e := range gs.byID {
-		if e.consumers != nil {
+		switch {
+		case e.consumers != nil:
 			e.consumers.loaded(clock.Millis(gs.cluster.clock))
 			gs.account(e)
+		case e.group.generation == 0 && e.touched > 0:
+			e.group.since = e.touched // it never had members
 		}
 	}
 	gs.loaded = true
@@ -242,7 +247,11 @@ func (gs *Groups) next(e *entry) int64 {
 		at = e.consumers.next()
 	}
 	if e.members() == 0 && !e.shares() {
-		if end := gs.expires(e); at == 0 || end < at {
+		end := gs.expires(e)
+		if first, _ := e.times(); first > 0 {
+			end = min(end, first)
+		}
+		if at == 0 || end < at {
 			at = end
 		}
 	}
@@ -263,7 +272,25 @@ func (gs *Groups) expires(e *entry) int64 {
 	if e.unused() {
 		return e.since() + unusedRetention.Milliseconds()
 	}
-	return max(e.since(), e.touched) + gs.cluster.settingNumber("offsets.retention.minutes")*time.Minute.Milliseconds()
+	_, last := e.times()
+	return max(last, max(e.since(), e.touched)+gs.cluster.settingNumber("offsets.retention.minutes")*time.Minute.Milliseconds())
+}
+
+// times are the first and the last of the times that offsets have of their own; 0 is
+// none. mu is held.
+func (e *entry) times() (first, last int64) {
+	if e.timed == 0 {
+		return 0, 0
+	}
+	for _, c := range e.offsets {
+		if c.Expires > 0 {
+			if first == 0 || c.Expires < first {
+				first = c.Expires
+			}
+			last = max(last, c.Expires)
+		}
+	}
+	return first, last
 }
 
 // atRest tells that what is known of the group is all there is; mu is held.
@@ -305,8 +332,8 @@ func (gs *Groups) Run(ctx context.Context) error {
 					gs.flush(e, now, func(*Error) {})
 				}
 				gs.account(e)
-				if e.members() == 0 && !e.shares() && len(e.group.pending) == 0 && gs.expires(e) <= now && e.atRest() {
-					gs.bury(e)
+				if e.members() == 0 && !e.shares() && len(e.group.pending) == 0 && e.atRest() {
+					gs.expire(e, now)
 				}
 			}
 			if at := gs.next(e); !e.dead && at > 0 {
@@ -571,13 +598,22 @@ func await(ctx context.Context, wait <-chan *Error) *Error {
 	}
 }
 
-// bury removes a group whose time is over; mu is held.
-func (gs *Groups) bury(e *entry) {
-	if e.unused() {
-		gs.drop(e)
+// expire removes what the time is over of a group without members, and the group
+// with all of it; mu is held.
+func (gs *Groups) expire(e *entry, now int64) {
+	if gs.expires(e) <= now {
+		if e.unused() {
+			gs.drop(e)
+		} else {
+			gs.forget(e, keys(e.offsets), true, nil)
+		}
 		return
 	}
-	gs.forget(e, keys(e.offsets), true, nil)
+	if first, _ := e.times(); first == 0 || first > now {
+		return
+	}
+	gone := slices.DeleteFunc(keys(e.offsets), func(k topicPartition) bool { at := e.offsets[k].Expires; return at == 0 || at > now })
+	gs.forget(e, gone, false, nil)
 }
 
 func keys(m map[topicPartition]Committed) []topicPartition {

@@ -94,6 +94,46 @@ func TestGroupsAreForgotten(t *testing.T) {
 	}
 }
 
+// TestOffsetsWithATimeOfTheirOwn: an offset that was committed for an hour goes
+// then, one for ten days holds its group, over restarts as well.
+func TestOffsetsWithATimeOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 3)
+	w.commit("g", "game", 0, 5)
+	for p, keep := range []time.Duration{1: time.Hour, 2: 10 * 24 * time.Hour} {
+		list := []Commit{{Topic: "game", Partition: int32(p), Committed: Committed{Offset: 7, Epoch: -1}, Retention: keep.Milliseconds()}}
+		if err := w.cluster.Groups().Commit(t.Context(), "g", "", "", -1, list[:min(p, 1)]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := w.committed("g")
+	w.restart()
+	if got := w.committed("g"); got != all {
+		t.Fatalf("was %s, is %s", all, got)
+	}
+	for _, tc := range []struct {
+		after time.Duration
+		left  string
+	}{
+		{time.Hour, `game/0=5 "at 5" game/2=7 "" `},
+		{10*24*time.Hour - time.Hour, ""},
+	} {
+		w.clock.AwaitTimers(1)
+		w.clock.Advance(tc.after - time.Minute)
+		if got := w.committed("g"); got != all {
+			t.Fatalf("too soon: %s", got)
+		}
+		w.clock.Advance(time.Minute)
+		for got := w.committed("g"); got != tc.left; got = w.committed("g") {
+			if got != all || t.Context().Err() != nil {
+				t.Fatalf("%s, want %s", got, tc.left)
+			}
+		}
+		all = tc.left
+		w.restart()
+	}
+}
+
 // TestGroupsAreRewritten: however much is committed, the log holds little more
 // than what is alive, and a restart finds all of it.
 func TestGroupsAreRewritten(t *testing.T) {

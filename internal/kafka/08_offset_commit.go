@@ -10,16 +10,21 @@ import (
 //
 // Makes a group's offsets durable, with their metadata, before it answers. Clients
 // that are no members may commit while the group has none. The offsets of a group
-// without members are forgotten after seven days.
+// without members are forgotten after seven days (offsets.retention.minutes), or
+// after the time that versions 2 to 4 give; the group is there as long as the last.
 //
 // Errors: ILLEGAL_GENERATION, STALE_MEMBER_EPOCH, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS,
 // FENCED_INSTANCE_ID, UNSUPPORTED_VERSION for a member of the consumer protocol before
 // version 9, INVALID_GROUP_ID, OFFSET_METADATA_TOO_LARGE beyond 4096
 // bytes, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE.
 //
-// Status: partial: the retention time of versions 2 to 4 is not heeded
+// Status: done
 func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, error) {
 	var list []brokers.Commit
+	var retention int64
+	if in.Version >= 2 && in.Version <= 4 && in.RetentionTimeMillis != -1 {
+		retention = max(in.RetentionTimeMillis, 1)
+	}
 	for i := range in.Topics {
 		t := &in.Topics[i]
 		name, missing := t.Topic, (*brokers.Error)(nil)
@@ -27,7 +32,7 @@ func (d *Door) offsetCommit(r *request, in *kmsg.OffsetCommitRequest) (*kmsg.Off
 			name, missing = d.nameOf(t.TopicID)
 		}
 		for _, p := range t.Partitions {
-			list = append(list, brokers.Commit{Topic: name, Partition: p.Partition, Err: missing,
+			list = append(list, brokers.Commit{Topic: name, Partition: p.Partition, Err: missing, Retention: retention,
 				Committed: brokers.Committed{Offset: p.Offset, Epoch: p.LeaderEpoch, Metadata: deref(p.Metadata)}})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"thalweg/internal/brokers"
 )
 
 // TestGroup: consumers of one group share a topic's partitions, each record goes
@@ -249,5 +251,41 @@ func TestOffsets(t *testing.T) {
 	}
 	if got := fetch("g"); got != "0 0:-1::0 1:1::0" {
 		t.Errorf("a topic made anew: %s", got)
+	}
+}
+
+// TestCommitsOfOldClients: versions 2 to 4 say how long an offset is kept.
+func TestCommitsOfOldClients(t *testing.T) {
+	s := newServer(t, 1, nil)
+	cl := s.client(t)
+	mustCreate(t, cl, "game", 1)
+	r := s.raw(t)
+	for _, group := range []string{"short", "long"} {
+		req := kmsg.NewPtrOffsetCommitRequest()
+		req.Version, req.Group, req.RetentionTimeMillis = 3, group, map[string]int64{"short": 1, "long": -1}[group]
+		rt := kmsg.NewOffsetCommitRequestTopic()
+		rt.Topic, rt.Partitions = "game", []kmsg.OffsetCommitRequestTopicPartition{{Offset: 5}}
+		req.Topics = append(req.Topics, rt)
+		r.write(frameOf(req, 1))
+		_, body := r.read()
+		resp := &kmsg.OffsetCommitResponse{Version: 3}
+		if err := resp.ReadFrom(body); err != nil || resp.Topics[0].Partitions[0].ErrorCode != 0 {
+			t.Fatal(err, resp)
+		}
+	}
+	committed := func(group string) bool {
+		found := false
+		if err := s.cluster.Groups().FetchAll(t.Context(), group, func(string, int32, brokers.Fetched) { found = true }); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for committed("short") {
+		if t.Context().Err() != nil {
+			t.Fatal("it is kept")
+		}
+	}
+	if !committed("long") {
+		t.Fatal("it is kept with its group")
 	}
 }
