@@ -296,9 +296,10 @@ func (e *entry) times() (first, last int64) {
 // atRest tells that what is known of the group is all there is; mu is held.
 func (e *entry) atRest() bool { return e.flying == 0 && len(e.pending) == 0 }
 
-// unused tells a group of which nothing was ever stored; mu is held.
+// unused tells a group that has no members and of which nothing was ever stored; mu
+// is held.
 func (e *entry) unused() bool {
-	return e.group.generation == 0 && len(e.records) == 0 && len(e.offsets) == 0 && e.atRest()
+	return len(e.group.members) == 0 && e.group.generation == 0 && len(e.records) == 0 && len(e.offsets) == 0 && e.atRest()
 }
 
 // since is when a group without members lost its last; mu is held.

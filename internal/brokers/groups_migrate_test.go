@@ -159,3 +159,23 @@ func TestAGroupIsNotTakenFromOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestAGroupThatBeginsIsNoShareGroup: a group whose first member waits for others,
+// of which nothing is stored yet, is one of theirs.
+func TestAGroupThatBeginsIsNoShareGroup(t *testing.T) {
+	w := newWorld(t)
+	w.topic("game", 4)
+	gs := w.cluster.Groups()
+	if _, err := gs.with(t.Context(), "g", true, func(e *entry, now int64) {
+		e.group.pending["other"] = now + 30_000
+		e.group.join(now, Join{Group: "g", Session: 30_000, Rebalance: 30_000, ProtocolType: "consumer", Protocols: (&rider{names: []string{"game"}}).subscription()}, func(Joined) {})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gs.HeartbeatShare(t.Context(), Beat{Group: "g", MemberID: "s", Rebalance: -1, Names: []string{"game"}}); codeOf(err) != GroupIDNotFound {
+		t.Fatal(err)
+	}
+	if info, _, err := gs.Describe(t.Context(), "g"); err != nil || len(info.Members) != 1 {
+		t.Fatal(info, err)
+	}
+}
