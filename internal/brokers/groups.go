@@ -558,18 +558,28 @@ func (gs *Groups) List(ctx context.Context) ([]GroupInfo, *Error) {
 }
 
 // Delete removes a group that has no members, with its offsets, or with what it has
-// read of its share partitions, which goes first: a group of the same name must not
-// find it.
+// read of its share partitions: that goes first, so that no group of the same name
+// finds it, and what was begun meanwhile after.
 func (gs *Groups) Delete(ctx context.Context, id string) *Error {
 	var shares bool
 	if _, err := gs.with(ctx, id, false, func(e *entry, _ int64) { shares = e.shares() && e.members() == 0 }); err != nil {
 		return err
 	}
-	if shares {
-		if err := gs.cluster.shares.forget(ctx, func(k shareKey) bool { return k.group == id }); err != nil {
-			return err
-		}
+	if !shares {
+		return gs.delete(ctx, id)
 	}
+	its := func(k shareKey) bool { return k.group == id }
+	err := gs.cluster.shares.forget(ctx, its)
+	if err == nil {
+		err = gs.delete(ctx, id)
+	}
+	if err == nil {
+		err = gs.cluster.shares.forget(ctx, its)
+	}
+	return err
+}
+
+func (gs *Groups) delete(ctx context.Context, id string) *Error {
 	refused := refuse(GroupIDNotFound, "The group id does not exist.")
 	var wait chan *Error
 	_, err := gs.with(ctx, id, false, func(e *entry, _ int64) {

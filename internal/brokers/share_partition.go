@@ -219,7 +219,10 @@ func (p *sharePartition) acquire(now, at int64, batches []extent, w *shareWant, 
 		if total >= int64(w.most) {
 			break
 		}
-		last := min(b.last, p.start+set.Window-1)
+		if len(p.spans) == 0 {
+			p.trim(b.first) // nothing is under way before it
+		}
+		last := min(b.last, max(p.start+set.Window, p.next)-1) // the window may have become smaller
 		if at = max(at, p.start); last < at {
 			continue
 		}

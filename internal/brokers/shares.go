@@ -148,7 +148,7 @@ func (ss *Shares) find(ctx context.Context, k shareKey, make bool) (*shared, *Er
 	e := ss.byKey[k]
 	if e == nil && make {
 		if !ss.cluster.memory.TryAcquire(k.bytes()) {
-			return nil, refuse(CoordinatorNotAvailable, "The server is over its memory budget.")
+			return nil, &Error{Code: StorageError, Msg: "The server is over its memory budget.", Err: log.ErrOverloaded}
 		}
 		e = &shared{key: k, store: &ss.stores[k.store()], held: k.bytes()}
 		ss.byKey[k] = e
@@ -237,7 +237,7 @@ func (ss *Shares) append(e *shared, value []byte, now int64) write {
 	p.mu.Unlock()
 	p.log.Append(log.Request{Entries: []log.Entry{{Kind: log.Data, Partition: p.partition, Batch: encoded}}}, func(r []log.Result) {
 		if err := r[0].Err; err != nil {
-			w.done <- &Error{Code: CoordinatorNotAvailable, Msg: "The state of the share group could not be stored.", Err: err}
+			w.done <- &Error{Code: StorageError, Msg: "The state of the share group could not be stored.", Err: err}
 			return
 		}
 		w.done <- nil
@@ -309,6 +309,15 @@ func (ss *Shares) where(match func(shareKey) bool) []*shared {
 	return out
 }
 
+// drop takes a share partition off the list; its mu is held.
+func (ss *Shares) drop(e *shared) {
+	e.dead = true
+	ss.hold(e, 0)
+	ss.mu.Lock()
+	delete(ss.byKey, e.key)
+	ss.mu.Unlock()
+}
+
 // forget removes share partitions, durably. Who still reads them begins anew.
 func (ss *Shares) forget(ctx context.Context, match func(shareKey) bool) *Error {
 	if ss.cluster.Topic(ShareTopic) == nil {
@@ -333,10 +342,7 @@ func (ss *Shares) forget(ctx context.Context, match func(shareKey) bool) *Error 
 		if err != nil {
 			failed, e.dead = errors.Join(failed, err), false
 		} else {
-			ss.hold(e, 0)
-			ss.mu.Lock()
-			delete(ss.byKey, e.key)
-			ss.mu.Unlock()
+			ss.drop(e)
 			ss.wake(e.key.group)
 		}
 		e.mu.Unlock()

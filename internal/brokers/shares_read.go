@@ -54,7 +54,8 @@ func (ss *Shares) Acquire(ctx context.Context, r *ShareRead) (log.Batches, []Acq
 	return got, list, nil
 }
 
-// begin finds a share partition, whose start is durable when this returns.
+// begin finds a share partition, whose start is durable when this returns. A group
+// that there is not begins nothing.
 func (ss *Shares) begin(ctx context.Context, k shareKey, at log.PartitionID, set *ShareSettings) (*shared, *Error) {
 	e, err := ss.find(ctx, k, true)
 	if err != nil {
@@ -62,17 +63,28 @@ func (ss *Shares) begin(ctx context.Context, k shareKey, at log.PartitionID, set
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.begun {
+	if e.begun || e.dead {
 		return e, nil
 	}
-	start, err := ss.cluster.shareStart(ctx, at, set)
+	// Who removes the group looks for what it has begun after that.
+	is, err := ss.cluster.groups.IsShare(ctx, k.group)
+	if err == nil && !is {
+		err = refuse(UnknownTopic, "") // which clients take as Apache Kafka's word for it
+	}
+	var start int64
+	if err == nil {
+		start, err = ss.cluster.shareStart(ctx, at, set)
+	}
+	if err == nil {
+		e.state.part = sharePartition{start: start, next: start}
+		err = <-ss.save(e).done // nobody else reads before it is known
+	}
 	if err != nil {
+		ss.drop(e)
 		return nil, err
 	}
-	e.state.part = sharePartition{start: start, next: start}
-	err = <-ss.save(e).done // nobody else reads before it is known
-	e.begun = err == nil
-	return e, err
+	e.begun = true
+	return e, nil
 }
 
 // shareStart is where a group begins to read a partition.

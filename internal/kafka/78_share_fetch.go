@@ -23,8 +23,9 @@ import (
 //
 // Errors: GROUP_AUTHORIZATION_FAILED, TOPIC_AUTHORIZATION_FAILED,
 // SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, SHARE_SESSION_LIMIT_REACHED,
-// GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION,
-// INVALID_RECORD_STATE, INVALID_REQUEST, CORRUPT_MESSAGE, COORDINATOR_NOT_AVAILABLE.
+// UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION, also for a group that there is not;
+// INVALID_RECORD_STATE, INVALID_REQUEST, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR. When
+// memory is spent the answer is empty and tells the client to pause.
 //
 // Status: partial: there is no dead letter queue; min_bytes is taken for 1; a record that is on its last delivery may come with others
 
@@ -120,17 +121,10 @@ func (d *Door) beginShare(r *request, f *shareFetching) (err *brokers.Error) {
 // acquire fills in what there is for the member, and waits for it as long as the
 // member says. Who has said something of other records is answered at once.
 func (d *Door) acquire(r *request, f *shareFetching) {
-	is, err := d.cluster.Groups().IsShare(r.ctx(), f.key.group)
-	if err == nil && !is {
-		err = refuse(brokers.GroupIDNotFound, "")
-	}
 	for i := range f.parts {
 		p := &f.parts[i]
 		var t *brokers.Topic
 		if t, p.err = d.shareTopic(r, p.topic); p.err == nil {
-			p.err = err
-		}
-		if p.err == nil {
 			p.read = brokers.ShareRead{Group: f.key.group, Member: f.key.member, Topic: t, Partition: p.partition,
 				Strict: f.in.ShareAcquireMode == 1, BatchSize: int(f.in.BatchSize)}
 		}

@@ -13,9 +13,9 @@ import (
 // answered. A request that ends its session gives others what the member has left.
 //
 // Errors: GROUP_AUTHORIZATION_FAILED, TOPIC_AUTHORIZATION_FAILED,
-// SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, GROUP_ID_NOT_FOUND,
-// UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD_STATE, INVALID_REQUEST,
-// COORDINATOR_NOT_AVAILABLE.
+// SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, UNKNOWN_TOPIC_ID,
+// UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD_STATE, INVALID_REQUEST,
+// KAFKA_STORAGE_ERROR.
 //
 // Status: done
 func (d *Door) shareAcknowledge(r *request, in *kmsg.ShareAcknowledgeRequest) (*kmsg.ShareAcknowledgeResponse, error) {
