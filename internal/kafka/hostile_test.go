@@ -71,6 +71,10 @@ func TestNamedTwiceAnsweredOnce(t *testing.T) {
 	groups.Groups = times(n, "g")
 	consumers := kmsg.NewPtrConsumerGroupDescribeRequest()
 	consumers.Groups = times(n, "g")
+	shares := kmsg.NewPtrShareGroupDescribeRequest()
+	shares.GroupIDs = times(n, "g")
+	starts := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
+	starts.Groups = times(3, kmsg.DescribeShareGroupOffsetsRequestGroup{GroupID: "g", Topics: times(n, kmsg.DescribeShareGroupOffsetsRequestGroupTopic{Topic: "game", Partitions: times[int32](n/20, 1)})})
 	txns := kmsg.NewPtrDescribeTransactionsRequest()
 	txns.TransactionalIDs = times(n, "t")
 	offsets := kmsg.NewPtrOffsetFetchRequest()
@@ -96,6 +100,11 @@ func TestNamedTwiceAnsweredOnce(t *testing.T) {
 		}},
 		{5, groups, kmsg.NewPtrDescribeGroupsResponse(), "1", func(r kmsg.Response) string { return fmt.Sprint(len(r.(*kmsg.DescribeGroupsResponse).Groups)) }},
 		{0, consumers, kmsg.NewPtrConsumerGroupDescribeResponse(), "1", func(r kmsg.Response) string { return fmt.Sprint(len(r.(*kmsg.ConsumerGroupDescribeResponse).Groups)) }},
+		{1, shares, kmsg.NewPtrShareGroupDescribeResponse(), "1", func(r kmsg.Response) string { return fmt.Sprint(len(r.(*kmsg.ShareGroupDescribeResponse).Groups)) }},
+		{1, starts, kmsg.NewPtrDescribeShareGroupOffsetsResponse(), "1 1 1", func(r kmsg.Response) string {
+			list := r.(*kmsg.DescribeShareGroupOffsetsResponse).Groups
+			return fmt.Sprint(len(list), len(list[0].Topics), len(list[0].Topics[0].Partitions))
+		}},
 		{0, txns, kmsg.NewPtrDescribeTransactionsResponse(), "1", func(r kmsg.Response) string {
 			return fmt.Sprint(len(r.(*kmsg.DescribeTransactionsResponse).TransactionStates))
 		}},

@@ -101,6 +101,7 @@ type shareClient struct {
 	group, member string
 	topic         [16]byte
 	epoch         int32
+	wait          int32 // milliseconds
 }
 
 func newShareClient(t *testing.T, cl *kgo.Client, group, member, topic string) *shareClient {
@@ -119,6 +120,7 @@ func (c *shareClient) fetch(most int32, acks ...kmsg.ShareFetchRequestTopicParti
 	c.t.Helper()
 	req := kmsg.NewPtrShareFetchRequest()
 	req.GroupID, req.MemberID, req.ShareSessionEpoch, req.MaxRecords, req.BatchSize = &c.group, &c.member, c.epoch, most, most
+	req.MaxWaitMillis = c.wait
 	req.Topics = []kmsg.ShareFetchRequestTopic{{TopicID: c.topic, Partitions: []kmsg.ShareFetchRequestTopicPartition{{AcknowledgementBatches: acks}}}}
 	resp := direct[*kmsg.ShareFetchResponse](c.t, c.cl, req)
 	if c.epoch++; resp.ErrorCode != 0 {
@@ -205,4 +207,48 @@ func TestShareFetch(t *testing.T) {
 	if resp := direct[*kmsg.ShareAcknowledgeResponse](t, a.cl, &kmsg.ShareAcknowledgeRequest{GroupID: &a.group, MemberID: &a.member}); resp.ErrorCode != 123 {
 		t.Error(resp.ErrorCode)
 	}
+}
+
+// TestShareFetchWaits: for a record, for one that another member gives back, and for
+// the end of another member's time.
+func TestShareFetchWaits(t *testing.T) {
+	s := newServer(t, 1, nil)
+	admin := s.client(t, kgo.DefaultProduceTopic("game"))
+	mustCreate(t, admin, "game", 1)
+	for _, group := range []string{"g", "short"} {
+		if got := configure(t, admin, group, "share.auto.offset.reset", "earliest"); got != 0 {
+			t.Fatal(got)
+		}
+	}
+	if got := configure(t, admin, "short", "share.record.lock.duration.ms", "1000"); got != 0 {
+		t.Fatal(got)
+	}
+	a, b := newShareClient(t, s.client(t), "g", "a", "game"), newShareClient(t, s.client(t), "g", "b", "game")
+	check := func(what string, by *shareClient, want string, meanwhile func()) {
+		t.Helper()
+		by.wait = 60_000 // nobody waits so long
+		began, done := time.Now(), make(chan struct{})
+		go func() {
+			defer close(done)
+			meanwhile()
+		}()
+		out := got(by.fetch(1))
+		<-done
+		if took := time.Since(began); out != want || took > 50*time.Second {
+			t.Errorf("%s: %q after %v, want %q", what, out, took, want)
+		}
+	}
+	produce := func() {
+		if err := admin.ProduceSync(t.Context(), &kgo.Record{Value: []byte("x")}).FirstErr(); err != nil {
+			t.Error(err)
+		}
+	}
+	check("a record", b, "0-0:1 ", produce)
+	check("another", a, "1-1:1 ", produce)
+	check("what another gives back", b, "1-1:2 ", func() { s.cluster.Shares().Release(t.Context(), "g", "a", a.topic, 0) })
+	a, b = newShareClient(t, s.client(t), "short", "a", "game"), newShareClient(t, s.client(t), "short", "b", "game")
+	if out := got(a.fetch(2)); out != "0-0:1 1-1:1 " && out != "0-1:1 " {
+		t.Fatal(out)
+	}
+	check("the end of another's time", b, "0-0:2 ", func() {})
 }
