@@ -292,8 +292,8 @@ func (d *delivered) tell(id string) {
 }
 
 // tally counts what was taken, a repetition once, and wants every request to have been
-// acknowledged, and those that were to come again only when the server was killed.
-func (d *delivered) tally(t *testing.T, what string, kills int) *tally {
+// acknowledged, and to have come again then only when the server was killed.
+func (d *delivered) tally(t *testing.T, what string) *tally {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -311,8 +311,8 @@ func (d *delivered) tally(t *testing.T, what string, kills int) *tally {
 	if len(d.changed) > 0 {
 		t.Errorf("%s: requests %q came again with other records", what, d.changed)
 	}
-	if again > kills {
-		t.Errorf("%s: %d requests came again after they were acknowledged, with %d kills", what, again, kills)
+	if most := *kills + (*kills+1)/3; again > most { // every third start is killed, too
+		t.Errorf("%s: %d requests came again after they were acknowledged, with %d kills", what, again, most)
 	}
 	t.Logf("%s: %d requests taken, %d of them again, %d refused", what, len(d.order), again, len(d.refused))
 	return c

@@ -35,11 +35,12 @@ var (
 	python       = flag.String("python", "", "a Python with pyarrow, duckdb and pyiceberg, which then read the Parquet, too, and Iceberg tables")
 )
 
-// TestKillNine kills the server amid puts and deliveries, to delivery streams and to a
-// Kinesis stream that others read, one of each with every kind of destination. What was
-// acknowledged is in buckets, in tables and in an index once, whatever was answered. To
-// an endpoint and a collector it may go again where they did not answer as they should,
-// or where the server died over it. A reader of the bucket sees nothing half done.
+// TestKillNine kills the server amid puts, deliveries and recoveries. Puts go to delivery
+// streams and to a Kinesis stream that others read, one of each with every kind of
+// destination. What was acknowledged is in buckets, in tables and in an index once,
+// whatever was answered. To an endpoint and a collector it may go again where they did
+// not answer as they should, or where the server died over it. A reader of the bucket
+// sees nothing half done.
 //
 // Writers to delivery streams leave repeating to the SDK, so that of their events none is
 // there twice; the writers of the Kinesis stream do not repeat a call, so an event whose
@@ -98,6 +99,11 @@ func TestKillNine(t *testing.T) {
 			}
 			if err := errors.Join(s.server.Kill(), disturb(k)); err != nil {
 				return err
+			}
+			if k%3 == 1 { // the next one does not come far
+				if err := s.server.CrashStart(time.Duration(rng.IntN(200)) * time.Millisecond); err != nil {
+					return err
+				}
 			}
 			if err := s.server.Restart(ctx); err != nil {
 				return err

@@ -121,7 +121,7 @@ func (s *suite) httpSink(rng *rand.Rand) *sink {
 		check: func(t *testing.T, stream string, set events.Set, doubtful map[events.ID]bool) {
 			to.report(t, stream)
 			d := streams.of(stream)
-			got := d.tally(t, stream, *kills)
+			got := d.tally(t, stream)
 			refused(t, stream, s.failures(t, stream, "http-endpoint-failed"), d.refusals(), "HttpEndpoint.DestinationException", "413", got)
 			got.check(t, stream, set, doubtful)
 		},
@@ -179,7 +179,7 @@ func (s *suite) splunkSink(rng *rand.Rand) *sink {
 		check: func(t *testing.T, stream string, set events.Set, doubtful map[events.ID]bool) {
 			to.report(t, stream)
 			d := streams.of(stream)
-			got := d.tally(t, stream, *kills)
+			got := d.tally(t, stream)
 			refused(t, stream, s.failures(t, stream, "splunk-failed"), d.refusals(), "Splunk.RequestTooLarge", "413", got)
 			got.check(t, stream, set, doubtful)
 		},
