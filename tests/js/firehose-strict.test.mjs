@@ -34,6 +34,12 @@ const kinds = {
   Elasticsearch: { ...search, ClusterEndpoint: "https://example.com" },
   Amazonopensearchservice: { ...search, ClusterEndpoint: "https://example.com" },
   AmazonOpenSearchServerless: { ...search, CollectionEndpoint: "https://example.com" },
+  Iceberg: {
+    RoleARN,
+    CatalogConfiguration: { CatalogARN: "arn:aws:glue:us-east-1:000000000000:catalog" },
+    DestinationTableConfigurationList: [{ DestinationDatabaseName: "game", DestinationTableName: "events" }],
+    S3Configuration: bucket,
+  },
   Splunk: { HECEndpoint: "https://example.com:8088", HECEndpointType: "Raw", HECToken: "token", S3Configuration: bucket },
 };
 

@@ -23,6 +23,10 @@ KINDS = {
     "Elasticsearch": ("Elasticsearch", {"RoleARN": ROLE, "IndexName": "events", "ClusterEndpoint": "https://example.com"}),
     "AmazonopensearchService": ("Amazonopensearchservice", {"RoleARN": ROLE, "IndexName": "events", "ClusterEndpoint": "https://example.com"}),
     "AmazonOpenSearchServerless": ("AmazonOpenSearchServerless", {"RoleARN": ROLE, "IndexName": "events", "CollectionEndpoint": "https://example.com"}),
+    "Iceberg": ("Iceberg", {
+        "RoleARN": ROLE, "CatalogConfiguration": {"CatalogARN": f"arn:aws:glue:{REGION}:{ACCOUNT}:catalog"},
+        "DestinationTableConfigurationList": [{"DestinationDatabaseName": "game", "DestinationTableName": "events"}],
+    }),
     "Splunk": ("Splunk", {"HECEndpoint": "https://example.com:8088", "HECEndpointType": "Raw", "HECToken": "token"}),
 }
 

@@ -90,6 +90,15 @@ func TestRoundTrip(t *testing.T) {
 				S3BackupMode:        types.AmazonopensearchserviceS3BackupModeAllDocuments, S3Configuration: within("search/"), CloudWatchLoggingOptions: logging,
 			}
 		},
+		"Iceberg": func(in *firehose.CreateDeliveryStreamInput) {
+			in.IcebergDestinationConfiguration = &types.IcebergDestinationConfiguration{
+				RoleARN: role, CatalogConfiguration: &types.CatalogConfiguration{CatalogARN: aws.String("arn:aws:glue:us-east-1:000000000000:catalog")},
+				BufferingHints: &types.BufferingHints{SizeInMBs: aws.Int32(10), IntervalInSeconds: aws.Int32(400)}, AppendOnly: aws.Bool(true),
+				DestinationTableConfigurationList: []types.DestinationTableConfiguration{{DestinationDatabaseName: aws.String("game"), DestinationTableName: aws.String("events")}},
+				RetryOptions:                      &types.RetryOptions{DurationInSeconds: aws.Int32(100)}, S3BackupMode: types.IcebergS3BackupModeFailedDataOnly,
+				S3Configuration: within("iceberg/"), CloudWatchLoggingOptions: logging,
+			}
+		},
 		"Elasticsearch": func(in *firehose.CreateDeliveryStreamInput) {
 			in.ElasticsearchDestinationConfiguration = &types.ElasticsearchDestinationConfiguration{
 				ClusterEndpoint: aws.String("https://example.com"), IndexName: aws.String("events"), RoleARN: role,
