@@ -40,7 +40,7 @@ type fetchWant struct {
 	failed     bool
 }
 
-// wants are what a request names, in its order.
+// wants are what a request names, in its order, each once.
 func wants(in *kmsg.FetchRequest) []*fetchWant {
 	var out []*fetchWant
 	for i := range in.Topics {
@@ -51,7 +51,7 @@ func wants(in *kmsg.FetchRequest) []*fetchWant {
 				max: max(p.PartitionMaxBytes, 0), epoch: p.CurrentLeaderEpoch, end: -1, start: -1})
 		}
 	}
-	return out
+	return distinct(out, func(w **fetchWant) fetchKey { return (*w).fetchKey })
 }
 
 func keyOf(version int16, topic string, id brokers.TopicID, partition int32) fetchKey {

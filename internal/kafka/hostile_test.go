@@ -81,6 +81,11 @@ func TestNamedTwiceAnsweredOnce(t *testing.T) {
 	g := kmsg.NewOffsetFetchRequestGroup()
 	g.Group, g.Topics = "g", times(n, kmsg.OffsetFetchRequestGroupTopic{Topic: "game", Partitions: times[int32](n/20, 1)})
 	offsets.Groups = times(3, g)
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.PartitionMaxBytes = 1
+	fetch := kmsg.NewPtrFetchRequest()
+	fetch.MaxBytes = 1 << 20
+	fetch.Topics = times(n/20, kmsg.FetchRequestTopic{Topic: "game", Partitions: times(n/20, part)})
 	old := kmsg.NewPtrOffsetFetchRequest()
 	old.Group, old.Topics = "g", times(n, kmsg.OffsetFetchRequestTopic{Topic: "game", Partitions: times[int32](n/20, 1)})
 
@@ -111,6 +116,10 @@ func TestNamedTwiceAnsweredOnce(t *testing.T) {
 		{8, offsets, kmsg.NewPtrOffsetFetchResponse(), "1 1 1", func(r kmsg.Response) string {
 			list := r.(*kmsg.OffsetFetchResponse).Groups
 			return fmt.Sprint(len(list), len(list[0].Topics), len(list[0].Topics[0].Partitions))
+		}},
+		{11, fetch, kmsg.NewPtrFetchResponse(), "1 1", func(r kmsg.Response) string {
+			list := r.(*kmsg.FetchResponse).Topics
+			return fmt.Sprint(len(list), len(list[0].Partitions))
 		}},
 		{5, old, kmsg.NewPtrOffsetFetchResponse(), "1 1", func(r kmsg.Response) string {
 			list := r.(*kmsg.OffsetFetchResponse).Topics
