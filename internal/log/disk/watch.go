@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"thalweg/internal/log"
+	"thalweg/internal/log/batch"
 )
 
 // waiter is one Watch. It costs no goroutine and no timer: publication subtracts
@@ -142,8 +143,8 @@ func (l *Log) innerBytes(p *partition, offset, need int64, bytes, upTo *int64) (
 	if !inside {
 		return true, nil
 	}
-	if after >= need {
-		return false, nil
+	if after >= need || need <= batch.HeaderSize && !es[i].sparse {
+		return false, nil // no batch is smaller, and only compaction leaves none at offset
 	}
 	*upTo = es[i].end
 	err = l.walkExtent(p, es[i], offset, func(f *frame) bool {
