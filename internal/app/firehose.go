@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"net/http"
+	"strings"
 	"time"
 
 	"thalweg/internal/catalog"
@@ -10,11 +11,20 @@ import (
 )
 
 // deliveryStream is the one that a request's path names, of the account and region that
-// its query names or that are the server's own. It answers when there is none.
+// its query names or that are the server's own; or the channel, by what its ARN ends with,
+// channel/ID or channel/CLUSTER/ID/NAME. It answers when there is none.
 func (s *Server) deliveryStream(w http.ResponseWriter, r *http.Request) *catalog.Resource {
 	q := r.URL.Query()
 	scope := catalog.Scope{Account: cmp.Or(q.Get("account"), string(s.cfg.Account)), Region: cmp.Or(q.Get("region"), string(s.cfg.Region))}
-	res, err := s.delivery.Lookup(scope, r.PathValue("name"))
+	name := r.PathValue("name")
+	res, err := s.delivery.Lookup(scope, name)
+	if path, ok := strings.CutPrefix(name, "channel/"); ok {
+		kind := delivery.KinesisSource
+		if strings.Contains(path, "/") {
+			kind = delivery.MSKSource
+		}
+		res, err = s.delivery.Channel(delivery.ChannelKey(scope, path), kind)
+	}
 	if err != nil {
 		answerError(w, err)
 		return nil

@@ -137,7 +137,8 @@ func (d *delivery) show(e explanation) error {
 func at(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 func (e Env) firehoseExplain() *cobra.Command {
-	return e.firehoseAdmin("explain NAME", "Say what a delivery stream is doing, and why", "  thalweg firehose explain events", exactly("a NAME"), nil,
+	return e.firehoseAdmin("explain NAME", "Say what a delivery stream is doing, and why; or a channel, by what its ARN ends with",
+		"  thalweg firehose explain events\n  thalweg firehose explain channel/ID", exactly("a NAME"), nil,
 		func(ctx context.Context, d *delivery, a *admin, args []string) error {
 			var out explanation
 			if err := a.call(ctx, "GET", d.path(args[0], ""), nil, &out); err != nil {
