@@ -3,7 +3,6 @@ package brokers
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"thalweg/internal/clock"
 	"thalweg/internal/log"
@@ -68,12 +67,13 @@ func (ts *Transactions) List(ctx context.Context, f TxnFilter) ([]TxnInfo, *Erro
 		return nil, err
 	}
 	now := clock.Millis(ts.cluster.clock)
+	states, producers := setOf(f.States), setOf(f.Producers)
 	var out []TxnInfo
 	for _, t := range ts.all() {
 		t.mu.Lock()
 		if !t.dead && t.producer >= 0 &&
-			(len(f.States) == 0 || slices.Contains(f.States, t.state.String())) &&
-			(len(f.Producers) == 0 || slices.Contains(f.Producers, t.producer)) &&
+			(len(states) == 0 || states[t.state.String()]) &&
+			(len(producers) == 0 || producers[t.producer]) &&
 			(f.Running < 0 || now-t.started >= f.Running) &&
 			(f.Pattern == "" || isWhole(pattern, t.id)) {
 			out = append(out, t.info())
@@ -81,6 +81,16 @@ func (ts *Transactions) List(ctx context.Context, f TxnFilter) ([]TxnInfo, *Erro
 		t.mu.Unlock()
 	}
 	return out, nil
+}
+
+// setOf makes a set of a list: a filter may be as long as a request, and is held
+// against as many as there are.
+func setOf[T comparable](list []T) map[T]bool {
+	out := make(map[T]bool, len(list))
+	for _, v := range list {
+		out[v] = true
+	}
+	return out
 }
 
 // Describe describes a transactional id.

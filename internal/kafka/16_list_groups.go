@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -19,8 +18,9 @@ func (d *Door) listGroups(r *request, in *kmsg.ListGroupsRequest) (*kmsg.ListGro
 	resp := kmsg.NewPtrListGroupsResponse()
 	groups, err := d.cluster.Groups().List(r.ctx())
 	resp.ErrorCode = code(err)
+	states, types := filterOf(in.StatesFilter), filterOf(in.TypesFilter)
 	for _, g := range groups {
-		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !wanted(in.StatesFilter, string(g.State)) || !wanted(in.TypesFilter, g.Type) {
+		if d.cluster.Groups().Coordinator(g.ID) != r.conn.at.Broker || !states.wants(string(g.State)) || !types.wants(g.Type) {
 			continue
 		}
 		out := kmsg.NewListGroupsResponseGroup()
@@ -30,6 +30,15 @@ func (d *Door) listGroups(r *request, in *kmsg.ListGroupsRequest) (*kmsg.ListGro
 	return resp, nil
 }
 
-func wanted(filter []string, value string) bool {
-	return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+// filter is values that are asked for, in whatever case; without one all are.
+type filter map[string]bool
+
+func filterOf(list []string) filter {
+	f := filter{}
+	for _, v := range list {
+		f[strings.ToLower(v)] = true
+	}
+	return f
 }
+
+func (f filter) wants(value string) bool { return len(f) == 0 || f[strings.ToLower(value)] }
