@@ -50,6 +50,9 @@ const (
 // narrow is how many columns may be without more memory.
 const narrow = 100
 
+// MaxMemory is the most that a Writer takes, about.
+const MaxMemory = 48 << 20
+
 // Failure is a record that is not converted.
 type Failure struct{ Code, Message string }
 
@@ -101,15 +104,14 @@ func newConverter(o Options, row columnType) (*Converter, error) {
 // columns of nulls in a million records).
 func (c *Converter) Memory() int64 {
 	if c.o.Dictionary || c.leaves > narrow {
-		return 48 << 20
+		return MaxMemory
 	}
 	return 24 << 20
 }
 
-// Acquire takes what a Writer takes of the memory, a quarter of all at most, so that
-// deliveries that wait for it are not in each other's way.
-func (c *Converter) Acquire(ctx context.Context, memory *limits.Budget) (release func(), err error) {
-	n := c.Memory()
+// Acquire takes n bytes of the memory for a Writer, a quarter of all at most, so that
+// deliveries that wait for it are not in each other's way. Who waits must hold none.
+func Acquire(ctx context.Context, memory *limits.Budget, n int64) (release func(), err error) {
 	if most := memory.Max() / 4; most > 0 {
 		n = min(n, most)
 	}

@@ -124,6 +124,8 @@ func (w *writing) append(t *table) error {
 		return err
 	}
 	_, _, err = w.catalog.Commit(w.ctx, w.scope(), t.name.ident(), change.Requirements, change.Updates, w.hold)
+	var late *lake.Conflict
+	t.doubtful = err != nil && !errors.As(err, &late)
 	return err
 }
 

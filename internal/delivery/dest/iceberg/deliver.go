@@ -33,9 +33,15 @@ func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 // Deliver inserts the batch's records.
 func (d *lakeDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, error) {
+	// For one file at a time; before anything else is drawn, as it is waited for.
+	release, err := convert.Acquire(ctx, d.memory, convert.MaxMemory)
+	if err != nil {
+		return dest.Result{}, err
+	}
+	defer release()
 	w := &writing{lakeDest: d, ctx: ctx, batch: b, tried: map[name]*outcome{}}
 	defer w.close()
-	err := w.sort()
+	err = w.sort()
 	for _, t := range w.tables {
 		if err == nil {
 			err = w.deliver(t)
@@ -196,12 +202,13 @@ func (w *writing) classify(err error) error {
 		}
 	}
 	there := map[int32]bool{}
+	known.Untouched = true
 	for _, t := range w.tables {
 		if t.done {
 			there[t.number] = true
 		}
+		known.Untouched = known.Untouched && !t.done && !t.doubtful
 	}
-	known.Untouched = len(there) == 0
 	if len(there) > 0 {
 		of := w.of
 		known.Arrived = func(index int) bool { return index < len(of) && there[of[index]] }

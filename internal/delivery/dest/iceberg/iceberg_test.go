@@ -63,6 +63,10 @@ func TestFaults(t *testing.T) {
 				if !errors.Is(err, errInjected) || dest.ClassOf(err) == dest.Permanent {
 					t.Fatalf("%s: %v", what, err)
 				}
+				var e *dest.Error
+				if !errors.As(err, &e) || e.Untouched == (w.names[fault-1] == "commit") || e.Arrived != nil {
+					t.Errorf("%s: %+v", what, e)
+				}
 				w.fault = 0
 				res, err := w.deliver(t, config, batch("plan", records...))
 				check(t, what, res, err, w.rows(t, games), want...)

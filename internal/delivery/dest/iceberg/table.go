@@ -33,8 +33,8 @@ type table struct {
 	groups       map[string]*group
 	order        []*group
 	files        []manifest.File
-	// done tells that the batch is in the table.
-	done bool
+	// done tells that the batch is in the table, doubtful that it may be.
+	done, doubtful bool
 }
 
 // group is the batch's records of one partition.
@@ -121,12 +121,6 @@ func compression(codec string) string {
 
 // deliver writes a table's files and commits them.
 func (w *writing) deliver(t *table) error {
-	converter := t.converter
-	release, err := converter.Acquire(w.ctx, w.memory)
-	if err != nil {
-		return err
-	}
-	defer release()
 	for _, g := range t.sorted() {
 		if err := w.write(t, g); err != nil {
 			return refusedLate(t.name, err)

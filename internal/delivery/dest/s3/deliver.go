@@ -30,7 +30,7 @@ func (d *bucketDest) Deliver(ctx context.Context, b dest.Batch) (dest.Result, er
 		if w.converter, w.table, err = d.conversion.open(b.Stream, b.Pinned); err != nil {
 			return w.unconverted(err)
 		}
-		release, err := w.converter.Acquire(ctx, d.conversion.memory)
+		release, err := convert.Acquire(ctx, d.conversion.memory, w.converter.Memory())
 		if err != nil {
 			return dest.Result{}, err
 		}
