@@ -107,7 +107,7 @@ func (c *Cluster) shareSettings(group string) ShareSettings {
 	}
 	return ShareSettings{Lock: c.groupNumber(group, "share.record.lock.duration.ms"), Deliveries: int16(c.groupNumber(group, "share.delivery.count.limit")),
 		Window: c.groupNumber(group, "share.partition.max.record.locks"), Committed: text("share.isolation.level") == "read_committed",
-		Renew: text("share.renew.acknowledge.enable") == "true", Reset: text("share.auto.offset.reset")}
+		Renew: strings.EqualFold(text("share.renew.acknowledge.enable"), "true"), Reset: text("share.auto.offset.reset")}
 }
 
 // byDuration begins a value that is an age in ISO 8601, without years and months.

@@ -164,7 +164,13 @@ func TestShareLocks(t *testing.T) {
 	check("no more", "[]", w.take(topic, "b", 1000))
 	w.clock.Advance(29 * time.Second)
 	check("it still has them", "[]", w.take(topic, "b", 1000))
-	if code := w.say(topic, "a", Ack{First: 0, Last: 9, Types: []AckType{AckRenew}}); code != OK {
+	renew := Ack{First: 0, Last: 9, Types: []AckType{AckRenew}}
+	w.groupConfig("share.renew.acknowledge.enable", "False")
+	if code := w.say(topic, "a", renew); code != InvalidRecordState {
+		t.Error(code)
+	}
+	w.groupConfig("share.renew.acknowledge.enable", "True")
+	if code := w.say(topic, "a", renew); code != OK {
 		t.Error(code)
 	}
 	w.clock.Advance(2 * time.Second)
