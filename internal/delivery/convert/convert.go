@@ -219,6 +219,9 @@ func (w *Writer) convert(record []byte) error {
 
 // flush gives the batch to the columns, and ends the row group when it is large enough.
 func (w *Writer) flush() error {
+	if w.rows == 0 { // a column's writer takes no batch of nothing
+		return nil
+	}
 	w.measure()
 	for i, c := range w.to.ColumnWriters() {
 		if _, err := c.WriteRowValues(w.columns[i]); err != nil {
