@@ -1,12 +1,16 @@
 package delivery_test
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"thalweg/internal/catalog"
 	"thalweg/internal/clock"
@@ -106,6 +110,59 @@ func TestChannelFreshness(t *testing.T) {
 	if got := w.all(); len(got) != 1 || got[0].body != "{\"n\":1}\n" || !strings.HasPrefix(got[0].key, "2026/04-") {
 		t.Errorf("delivered %v", got)
 	}
+}
+
+// The extension says what the bytes are, and stands behind what makes the key unique.
+func TestChannelCompression(t *testing.T) {
+	for compression, extension := range map[string]string{"NONE": "", "GZIP": ".gz", "ZSTD": ".zst"} {
+		w := newWorld(t)
+		w.process = stages
+		ctx := context.Background()
+		if err := w.streams.Create(ctx, streams.NewStream{Scope: scope, Name: "source", Mode: catalog.OnDemand}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := w.streams.Lookup(scope, "source")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.channelOf(st, delivery.ChannelBucket{Template: "x!{extension}", Compression: compression})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &told{acked: map[string][]string{}, doubtful: map[string][]string{}}
+		if !l.putTo(w, "a", "what was put") {
+			t.Fatal("not put")
+		}
+		if err := w.s.Flush(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		all := w.all()
+		if len(all) != 1 || !strings.HasPrefix(all[0].key, "x-") || len(all[0].key) != len("x-")+36+len(extension) || !strings.HasSuffix(all[0].key, extension) {
+			t.Fatalf("%s: delivered %v", compression, all)
+		}
+		if got := unpacked(t, compression, all[0].body); got != "what was put" {
+			t.Errorf("%s: %q", compression, got)
+		}
+	}
+}
+
+func unpacked(t *testing.T, compression, body string) string {
+	t.Helper()
+	in, err := io.Reader(strings.NewReader(body)), error(nil)
+	switch compression {
+	case "GZIP":
+		in, err = gzip.NewReader(in)
+	case "ZSTD":
+		in, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 // delivers waits until what is there has been delivered, without asking for it.
