@@ -365,31 +365,34 @@ func TestShareNamesAreCounted(t *testing.T) {
 	long := strings.Repeat("x", n)
 	for name, r := range map[string]ShareRead{"a member": {Group: "g", Member: long}, "a group": {Group: long, Member: "m"}} {
 		w := newWorld(t)
+		budget := limits.NewBudget(4 << 20)
+		w.cluster.memory = limits.NewShare(budget) // nothing has drawn on it yet
 		r.Topic, r.MaxBytes, r.MaxRecords, r.Strict, r.BatchSize = w.topic("game", 1), 1<<20, 1, true, 100
 		if err := w.cluster.Shares().Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, room := range []int64{4 << 20, n / 2} {
-			if room < n { // another, for which there is none
-				r.Group, r.Member = r.Group+"2", r.Member+"2"
-			}
-			w.cluster.memory = limits.NewShare(limits.NewBudget(64 << 20))
-			if err := w.cluster.Groups().EmptyShare(t.Context(), r.Group, true); err != nil {
+		second := r
+		second.Group, second.Member = r.Group+"2", r.Member+"2"
+		for _, group := range []string{r.Group, second.Group} {
+			if err := w.cluster.Groups().EmptyShare(t.Context(), group, true); err != nil {
 				t.Fatal(err)
 			}
-			budget := limits.NewBudget(room)
-			w.cluster.memory = limits.NewShare(budget)
-			_, _, err := w.cluster.Shares().Acquire(t.Context(), &r) // the group begins at the end
+		}
+		acquire := func(r *ShareRead) *Error {
+			_, _, err := w.cluster.Shares().Acquire(t.Context(), r) // the group begins at the end
 			if err == nil {
 				w.putN(r.Topic, 3)
-				_, _, err = w.cluster.Shares().Acquire(t.Context(), &r)
+				_, _, err = w.cluster.Shares().Acquire(t.Context(), r)
 			}
-			if held := budget.Used(); room > n && (err != nil || held < n) {
-				t.Errorf("%s: %d bytes are drawn, %v", name, held, err)
-			}
-			if room < n && err == nil {
-				t.Errorf("%s is taken without memory", name)
-			}
+			return err
+		}
+		before := budget.Used()
+		if err := acquire(&r); err != nil || budget.Used()-before < n {
+			t.Errorf("%s: %d bytes are drawn, %v", name, budget.Used()-before, err)
+		}
+		budget.Take(budget.Max() - budget.Used() - n/2)
+		if acquire(&second) == nil {
+			t.Errorf("%s is taken without memory", name)
 		}
 		_, left := w.cluster.Shares().Wake(long)
 		_, right := w.cluster.Shares().Wake(long)
