@@ -14,6 +14,7 @@ import (
 	"thalweg/internal/config"
 	"thalweg/internal/identity"
 	"thalweg/internal/log/disk"
+	objfs "thalweg/internal/objstore/fs"
 	"thalweg/internal/vfs"
 )
 
@@ -54,6 +55,8 @@ type verifyResult struct {
 	Encrypted  int64    `json:"encrypted_frames"`
 	Decrypted  int64    `json:"decrypted_frames"`
 	Bytes      int64    `json:"bytes"`
+	Objects    int      `json:"objects"`
+	Stored     int64    `json:"object_bytes"`
 	Cuts       []string `json:"torn_ends"`
 	Damage     []string `json:"damage"`
 }
@@ -61,7 +64,7 @@ type verifyResult struct {
 func (e Env) verifyCmd() *cobra.Command {
 	c := &cobra.Command{Use: "verify DIR", Short: "Read and check everything in a data directory",
 		Long: `Read and check everything in a data directory that no server has open. Nothing is
-changed or removed. What is encrypted is opened with the directory's keystore; where
+changed or removed. Objects of buckets are read against their checksums, too. What is encrypted is opened with the directory's keystore; where
 there is none, its checksums are checked alone. Damage is named by file, byte range and offsets, and is exit
 code 1. A torn end is what a crash left of a write that was never acknowledged; the
 next start drops it.`,
@@ -88,14 +91,23 @@ next start drops it.`,
 		}
 		r := verifyResult{Dir: dir, OK: report.OK(), Clean: report.Clean, Format: report.Version, Partitions: report.Partitions,
 			Files: report.Files, Frames: report.Frames, Bytes: report.Bytes, Encrypted: report.Encrypted, Decrypted: report.Decrypted, Cuts: []string{}, Damage: []string{}}
+		objects, err := objfs.Verify(vfs.OS{}, dir+"/objects")
+		if err != nil {
+			return err
+		}
+		r.OK, r.Objects, r.Stored = r.OK && len(objects.Damage) == 0, objects.Files, objects.Bytes
 		for _, cut := range report.Cuts {
 			r.Cuts = append(r.Cuts, cut.String())
 		}
 		for _, d := range report.Damage {
 			r.Damage = append(r.Damage, d.String())
 		}
+		r.Damage = append(r.Damage, objects.Damage...)
 		err = e.print(*out, r, func(w *tabwriter.Writer) {
 			row(w, fmt.Sprintf("read %s in %s of %s: %s", sizeText(r.Bytes), plural(int(r.Frames), "frame"), plural(r.Files, "file"), plural(r.Partitions, "partition")))
+			if r.Objects > 0 {
+				row(w, fmt.Sprintf("read %s in %s", sizeText(r.Stored), plural(r.Objects, "object")))
+			}
 			switch {
 			case r.Encrypted > 0 && keys == nil:
 				row(w, fmt.Sprintf("encrypted: %s, not opened, as there is no keystore", plural(int(r.Encrypted), "frame")))

@@ -133,7 +133,7 @@ var implementations = map[string]struct {
 }{
 	"internal/log/disk":     {[]string{"internal/cli"}, "only app chooses an implementation; cli opens a directory to verify or back it up"},
 	"internal/log/kafkalog": {nil, "only app chooses an implementation"},
-	"internal/objstore/fs":  {nil, "only app chooses an implementation"},
+	"internal/objstore/fs":  {[]string{"internal/cli"}, "only app chooses an implementation; cli verifies a directory"},
 	"internal/objstore/s3":  {nil, "only app chooses an implementation"},
 }
 
