@@ -25,7 +25,7 @@ var layers = []layer{
 	{"app", []string{"internal/app"}, []string{"*"}, true, ""},
 	{"cli", []string{"internal/cli"}, []string{
 		"internal/app", "internal/client", "internal/demo", "internal/config", "internal/identity", "internal/advise",
-		"internal/awsapi", "internal/kpl", "log", "internal/log/disk", "internal/vfs", "ground"}, true,
+		"internal/awsapi", "internal/kpl", "log", "internal/log/disk", "internal/objstore/fs", "internal/vfs", "ground"}, true,
 		"the command line talks HTTP, or opens a data directory by itself (verify, backup, keys)"},
 	{"client", []string{"internal/client"}, []string{"internal/config", "ground"}, true,
 		"a client knows the wire only, so that what it shows is what users get"},
