@@ -449,9 +449,10 @@ def test_encryption(kinesis, stream):
     assert error["Code"] == "KMSNotFoundException"
 
 
-def test_unbuilt_operations_refuse(kinesis):
+def test_unbuilt_operations_refuse(endpoint, environment):
     """An operation without a handler is refused with a modelled error, never answered as if done."""
-    for call, arguments in [(kinesis.list_channels, {})]:
+    video = boto3.client("kinesisvideo", endpoint_url=endpoint, region_name=REGION)
+    for call, arguments in [(video.list_streams, {}), (video.create_stream, {"StreamName": "unbuilt"})]:
         with pytest.raises(ClientError) as caught:
             call(**arguments)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 400
