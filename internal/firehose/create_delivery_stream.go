@@ -46,6 +46,7 @@ import (
 // Deviation: of Iceberg's catalogs, the account's own one of this server is served: other accounts', S3 Tables' and WarehouseLocation are refused, as are TableCreationConfiguration, SchemaEvolutionConfiguration, PartitionSpec and the S3ErrorOutputPrefix of a table
 // Deviation: a column of an Iceberg table that is not required, and that a record does not have, is null; a record with none of the columns is rejected as Iceberg.MissingColumnWithinRecord
 // Deviation: dates and times may come to Iceberg tables as Iceberg's texts, not as numbers only; Iceberg.MalformedRecord, Iceberg.SchemaTypeMismatch, Iceberg.UnsupportedTable and Iceberg.TooManyPartitions (beyond 500 in a batch) are this server's names
+// Deviation: a record whose conversion has more than 262,144 values, nulls counted, is rejected as DataFormatConversion.MalformedData, or Iceberg.SchemaTypeMismatch
 // Deviation: roles are stored and not assumed
 // Deviation: objects are put to S3 with its own default encryption; a KMS key named in an EncryptionConfiguration is stored and described
 // Deviation: CloudWatchLoggingOptions are stored; errors are told in the server's log and by `thalweg firehose explain`

@@ -7,7 +7,9 @@
 //
 //	DataFormatConversion.ParseError     not JSON
 //	DataFormatConversion.MalformedData  not an object, or a value that its column cannot
-//	                                    hold; a number that would be cut is one
+//	                                    hold; a number that would be cut is one; or
+//	                                    more than 262,144 values, those of columns that
+//	                                    an array's elements lack counted
 //
 // Columns are Hive's types, nested to 16 levels and 400 leaves; all are optional, and in
 // the order of the table. Timestamps are INT96, as Hive writes them.
@@ -39,6 +41,9 @@ const (
 	// batchValues and batchBytes are how much is gathered before it goes to the columns.
 	batchValues = 16 << 10
 	batchBytes  = 256 << 10
+	// maxValues is how many values a record may have, those that are null counted: two
+	// bytes of an array can stand for one in each column.
+	maxValues = 256 << 10
 	// rowGroup is what a row group may cost in memory, about, beside AWS's block size.
 	rowGroup = 16 << 20
 	// pages is what the pages that are being filled may take, of all columns.
@@ -139,6 +144,8 @@ type Writer struct {
 	arena   []byte            // what the values refer to
 	name    []byte
 	rows    int
+	gained  int // values of the batch's records
+	values  int // of the record that is being converted
 	bytes   int // of its records
 	cost    int // of the row group
 
@@ -166,9 +173,10 @@ func (c *Converter) NewWriter(w io.Writer) (*Writer, error) {
 // and the file goes on without it; after any other error the file is broken.
 func (w *Writer) Write(record []byte) error {
 	arena := len(w.arena)
+	w.values = 0
 	if err := w.convert(record); err != nil {
 		for i, mark := range w.marks {
-			w.columns[i] = w.columns[i][:mark]
+			w.columns[i] = w.room(w.columns[i][:mark])
 		}
 		w.arena = w.arena[:arena]
 		return err
@@ -177,9 +185,10 @@ func (w *Writer) Write(record []byte) error {
 		w.marks[i] = len(w.columns[i])
 	}
 	w.rows++
+	w.gained += w.values
 	w.bytes += len(record)
 	w.cost += len(record) + len(w.columns)/4 // pages of nulls are packed small
-	if w.rows*len(w.columns) >= batchValues || w.bytes >= batchBytes {
+	if w.gained >= batchValues || w.bytes >= batchBytes {
 		return w.flush()
 	}
 	return nil
@@ -228,14 +237,23 @@ func (w *Writer) flush() error {
 			return err
 		}
 		clear(w.columns[i])
-		w.columns[i], w.marks[i] = w.columns[i][:0], 0
+		w.columns[i], w.marks[i] = w.room(w.columns[i][:0]), 0
 	}
-	w.arena, w.rows, w.bytes = w.arena[:0], 0, 0
+	w.arena, w.rows, w.gained, w.bytes = w.arena[:0], 0, 0, 0
 	if w.cost >= w.c.o.rowGroup() {
 		w.cost = 0
 		return w.to.Flush()
 	}
 	return nil
+}
+
+// room returns values in a slice with little more room than a column's share of a batch: each
+// record could need much in another column.
+func (w *Writer) room(values []parquet.Value) []parquet.Value {
+	if cap(values)-2*len(values) > 4*batchValues/len(w.columns) {
+		return append([]parquet.Value(nil), values...)
+	}
+	return values
 }
 
 // Close writes what is left and the footer.

@@ -13,13 +13,14 @@ import (
 // put appends a value of the JSON in raw to a node's columns, at levels of repetition
 // rep and definition def, which is the one of what the node is in.
 func (w *Writer) put(n *node, raw []byte, rep, def int) error {
+	if w.values > maxValues {
+		return errTooMany
+	}
 	if len(raw) == 0 || raw[0] == 'n' {
 		if n.required {
 			return &missing{n.name}
 		}
-		for i := n.from; i < n.to; i++ {
-			w.columns[i] = append(w.columns[i], parquet.Value{}.Level(rep, def, i))
-		}
+		w.nothing(n, rep, def)
 		return nil
 	}
 	switch n.kind {
@@ -34,7 +35,7 @@ func (w *Writer) put(n *node, raw []byte, rep, def int) error {
 	if err != nil {
 		return err
 	}
-	w.columns[n.from] = append(w.columns[n.from], v.Level(rep, n.def, n.from))
+	w.add(n.from, v, rep, n.def)
 	return nil
 }
 
@@ -127,7 +128,7 @@ func (w *Writer) array(n *node, raw []byte, rep int) error {
 		}
 		if !more {
 			if first {
-				w.nothing(n, rep)
+				w.nothing(n, rep, n.def)
 			}
 			return nil
 		}
@@ -157,7 +158,7 @@ func (w *Writer) mapping(n *node, raw []byte, rep int) error {
 		}
 		if !more {
 			if first {
-				w.nothing(n, rep)
+				w.nothing(n, rep, n.def)
 			}
 			return nil
 		}
@@ -167,8 +168,7 @@ func (w *Writer) mapping(n *node, raw []byte, rep int) error {
 		if err != nil {
 			return err
 		}
-		at := n.nodes[0].from
-		w.columns[at] = append(w.columns[at], key.Level(rep, n.def+1, at))
+		w.add(n.nodes[0].from, key, rep, n.def+1)
 		value, err := s.Value()
 		if err != nil {
 			return err
@@ -180,11 +180,16 @@ func (w *Writer) mapping(n *node, raw []byte, rep int) error {
 	}
 }
 
-// nothing appends an array or map that is empty.
-func (w *Writer) nothing(n *node, rep int) {
+// nothing appends to a node's columns that there is no value from a level on.
+func (w *Writer) nothing(n *node, rep, def int) {
 	for i := n.from; i < n.to; i++ {
-		w.columns[i] = append(w.columns[i], parquet.Value{}.Level(rep, n.def, i))
+		w.add(i, parquet.Value{}, rep, def)
 	}
+}
+
+func (w *Writer) add(column int, v parquet.Value, rep, def int) {
+	w.columns[column] = append(w.columns[column], v.Level(rep, def, column))
+	w.values++
 }
 
 // javaClass names a value of JSON as AWS's messages do.
@@ -205,4 +210,7 @@ func javaClass(raw []byte) string {
 	return "java.lang.Long"
 }
 
-var errMalformed = errors.New("Encountered malformed JSON.")
+var (
+	errMalformed = errors.New("Encountered malformed JSON.")
+	errTooMany   = errors.New("The record has more than 262,144 values.")
+)
