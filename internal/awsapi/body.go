@@ -97,7 +97,10 @@ func appendBody(r *http.Request, buf []byte, limit int64, mem *lease) ([]byte, e
 				bigger = min(8*int64(cap(buf)), r.ContentLength)
 			}
 			bigger = min(bigger, limit+1)
-			if !mem.grow(int64(cap(buf)) + bigger) { // both exist while one is copied
+			// Both exist while one is copied; and what is too large for the pool is garbage
+			// afterwards, which is there until it is collected.
+			garbage := max(0, bigger-largestKept) / 2
+			if !mem.grow(int64(cap(buf)) + bigger + garbage) {
 				return buf, errNoMemory
 			}
 			grown := make([]byte, len(buf), bigger)

@@ -114,7 +114,7 @@ func (e Env) limitMemory(cfg config.Config) {
 // baseMemory is what the Go runtime may use beside the budget, bytes. The promise
 // is 64 MiB; the rest of it is for the binary's own pages, which the runtime does
 // not count, and for what it holds beyond its limit while it collects.
-const baseMemory = 24 << 20
+const baseMemory = 12 << 20
 
 // logger returns the server's own log.
 func (e Env) logger(cfg config.Config, w io.Writer) *slog.Logger {

@@ -40,7 +40,7 @@ func (c *Config) Settings() []Setting {
 			"`fsync`: kill -9 and power failure. `os`: the end of the process, not of the machine."},
 		{"log", choice[string]{at: &c.Log, words: []string{"disk"}}, "where the log is kept", ""},
 		{"memory", &c.Memory, "budget for bodies, queues and caches",
-			"Beyond it requests get the service's throttling error. The process keeps within this plus 64MiB; GOMEMLIMIT is set to this plus 24MiB unless you set it."},
+			"Beyond it requests get the service's throttling error. The process keeps within this plus 64MiB; GOMEMLIMIT is set to this plus 12MiB unless you set it."},
 		{"max-disk", &c.MaxDisk, "refuse writes when the data directory is larger; 0 is without bound",
 			"Nothing is deleted early. With `--ephemeral` it bounds the records in memory, beside `--memory`."},
 		{"listen", &c.Listen, "plain HTTP address of every AWS API, health and metrics; off for none",
