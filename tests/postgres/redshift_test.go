@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,7 @@ func TestRedshift(t *testing.T) {
 	t.Run("once", s.once)
 	t.Run("formats", s.formats)
 	t.Run("poison", s.poison)
+	t.Run("spans", s.spans)
 	t.Run("errors", s.errors)
 	t.Run("kills", s.kills)
 }
@@ -233,4 +235,26 @@ func sorted(s string) string {
 		}
 	}
 	return strings.Join(parts, ",")
+}
+
+// spans delivers rows that lie across records. One that the database refuses takes all
+// records with it that it has parts in, and the rows that these began: whatever is not in
+// the table is in the records that were rejected, and nothing is in both.
+func (s *Server) spans(t *testing.T) {
+	s.In("CREATE TABLE spans (a int, b text)")
+	d := s.open(t, "spans", "a,b", "delimiter '|'")
+	res, err := d.Deliver(t.Context(), planned("spans", "1|one\n2", "|two\nbad", "|three\n4|", "four\n5|five\n", "6|six\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rejected []int
+	for _, r := range res.Rejected {
+		rejected = append(rejected, r.Index)
+	}
+	if want := []int{1, 2, 3}; !slices.Equal(rejected, want) {
+		t.Errorf("rejected %v, want %v", rejected, want)
+	}
+	if got := s.In("SELECT string_agg(a::text, ',' ORDER BY a) FROM spans"); got != "1,2,6" {
+		t.Errorf("loaded %s", got)
+	}
 }

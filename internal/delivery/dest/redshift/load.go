@@ -39,8 +39,8 @@ type loader struct {
 	rejected []dest.Rejected
 }
 
-// line is one row in the piece: where it ends, and which record it began in.
-type line struct{ end, record int }
+// line is one row in the piece: where it ends, and which records it began and ended in.
+type line struct{ end, record, through int }
 
 // prepare finds the table's columns and writes the statement.
 func (l *loader) prepare(ctx context.Context) error {
@@ -146,7 +146,7 @@ func (l *loader) end() {
 	}
 	l.rows.WriteByte('\n')
 	l.whole = l.rows.Len()
-	l.lines = append(l.lines, line{l.whole, l.last})
+	l.lines = append(l.lines, line{l.whole, l.last, max(l.last, l.at-1)})
 }
 
 // restoreNull writes fields that are the text of null as that again, whose backslashes
@@ -196,7 +196,7 @@ func (l *loader) addJSON(record int, data []byte) error {
 		}
 		l.rows.WriteByte('\n')
 		l.whole = l.rows.Len()
-		l.lines = append(l.lines, line{l.whole, l.last})
+		l.lines = append(l.lines, line{l.whole, l.last, l.last})
 	}
 }
 
@@ -261,9 +261,11 @@ func (l *loader) flush(ctx context.Context) error {
 		if n, err = l.culprit(ctx, n); err != nil {
 			return err
 		}
-		record := l.lines[n].record
-		l.reject(record, message)
-		l.remove(record)
+		first, last := l.spanned(n)
+		for record := first; record <= last; record++ {
+			l.reject(record, message)
+		}
+		l.remove(first, last)
 	}
 	rest := bytes.Clone(l.rows.Bytes()[l.whole:])
 	l.rows.Reset()
@@ -320,8 +322,20 @@ func (l *loader) culprit(ctx context.Context, line int) (int, error) {
 	return refused - 1, nil
 }
 
-// remove takes the rows that began in a record out of the piece.
-func (l *loader) remove(record int) {
+// spanned are the records that go with a row: those it has parts in, and those that the
+// rows which began in these have, since a record is loaded or rejected whole.
+func (l *loader) spanned(n int) (first, last int) {
+	first, last = l.lines[n].record, l.lines[n].through
+	for _, x := range l.lines {
+		if first <= x.record && x.record <= last {
+			last = max(last, x.through)
+		}
+	}
+	return first, last
+}
+
+// remove takes the rows that began in the records from first to last out of the piece.
+func (l *loader) remove(first, last int) {
 	old := bytes.Clone(l.rows.Bytes())
 	rest := old[l.whole:]
 	lines := l.lines
@@ -329,9 +343,9 @@ func (l *loader) remove(record int) {
 	l.lines = nil
 	begin := 0
 	for _, x := range lines {
-		if x.record != record {
+		if x.record < first || x.record > last {
 			l.rows.Write(old[begin:x.end])
-			l.lines = append(l.lines, line{l.rows.Len(), x.record})
+			l.lines = append(l.lines, line{l.rows.Len(), x.record, x.through})
 		}
 		begin = x.end
 	}

@@ -20,7 +20,7 @@
 // A batch is loaded in pieces of about 1 MiB, each in a savepoint: a row that the database
 // refuses takes only its piece back, its record is rejected, and the piece is loaded again
 // without it. Records are bytes one after the other, as in S3's objects: a row ends where
-// a line does, in whichever record. One that spans records is the first one's.
+// a line does, in whichever record. With one that spans records all of these are rejected.
 package redshift
 
 import (
