@@ -80,7 +80,9 @@ func (openAuth) Authorize(c awsapi.Caller, _, resource string) *awsapi.Error {
 // clusters are none.
 type clusters struct{}
 
-func (clusters) Brokers(*catalog.Resource) (*brokers.Cluster, error) { panic("there is none") }
+func (clusters) Brokers(*catalog.Resource) (*brokers.Cluster, error) {
+	return nil, errs.New(errs.NotFound, "no clusters")
+}
 
 func (clusters) Lookup(catalog.Scope, string, string) (*catalog.Resource, error) {
 	return nil, errs.New(errs.NotFound, "none")

@@ -239,7 +239,7 @@ func sorted(s string) string {
 
 // spans delivers rows that lie across records. One that the database refuses takes all
 // records with it that it has parts in, and the rows that these began: whatever is not in
-// the table is in the records that were rejected, and nothing is in both.
+// the table is in the records that were rejected. A row that began before them is loaded.
 func (s *Server) spans(t *testing.T) {
 	s.In("CREATE TABLE spans (a int, b text)")
 	d := s.open(t, "spans", "a,b", "delimiter '|'")
